@@ -1,0 +1,1 @@
+//! Records and files of infalign: rollouts, rewards, calibration tables, the run directory.

@@ -1,0 +1,126 @@
+//! The mistakes a caller can make: each names the field, the place, the value and what is allowed.
+
+/// A result of this crate.
+pub type Result<T> = core::result::Result<T, Error>;
+
+/// What was wrong with the input, in words that a user can act on.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A number lies outside its range (NaN and infinities included).
+    #[error("{name} = {value} is out of range: it must be {allowed}")]
+    OutOfRange {
+        /// The parameter, as the user typed or named it.
+        name: &'static str,
+        /// The value given.
+        value: f64,
+        /// The allowed range in words, for example "a finite number > 0".
+        allowed: &'static str,
+    },
+    /// A name that is in no registry.
+    #[error("unknown {kind} `{given}`{}; known: {known}", nearest.as_ref().map(|n| format!(": did you mean `{n}`?")).unwrap_or_default())]
+    Unknown {
+        /// "procedure" or "transform".
+        kind: &'static str,
+        /// The text given.
+        given: String,
+        /// The nearest known spelling, when one is near.
+        nearest: Option<String>,
+        /// All known spellings, separated by commas.
+        known: String,
+    },
+    /// A text with a known name whose parameters do not parse.
+    #[error("{kind} `{given}`: {why}; write it like `{example}`")]
+    Malformed {
+        /// "procedure" or "transform".
+        kind: &'static str,
+        /// The text given.
+        given: String,
+        /// What is wrong with it.
+        why: String,
+        /// A text that works.
+        example: &'static str,
+    },
+    /// A list that must hold something is empty.
+    #[error("{name} is empty: it needs at least one value")]
+    Empty {
+        /// The list.
+        name: &'static str,
+    },
+    /// A value in a list is NaN or infinite where it must not be.
+    #[error("{name}[{index}] = {value}: every value must be {allowed}")]
+    BadValue {
+        /// The list.
+        name: &'static str,
+        /// Zero-based position.
+        index: usize,
+        /// The value there.
+        value: f64,
+        /// What is allowed, for example "finite".
+        allowed: &'static str,
+    },
+    /// Two lists that belong together differ in length.
+    #[error("{left} has {left_len} values but {right} has {right_len}: they must be as long as each other")]
+    Lengths {
+        /// First list.
+        left: &'static str,
+        /// Its length.
+        left_len: usize,
+        /// Second list.
+        right: &'static str,
+        /// Its length.
+        right_len: usize,
+    },
+    /// A procedure asks for more draws than there are samples: no unbiased estimate exists.
+    #[error("{procedure} draws {needed} responses, but only {have} were sampled ({side}): sample at least {needed} per prompt or lower N")]
+    TooFewSamples {
+        /// The procedure.
+        procedure: String,
+        /// Draws it makes.
+        needed: usize,
+        /// Samples there are.
+        have: usize,
+        /// "policy" or "base".
+        side: &'static str,
+    },
+    /// The KL budget lies beyond what any β of this transform gives.
+    #[error("a KL of {kl} nats is out of reach for {what}: it tends to {max:.6} as β goes to its limit")]
+    KlUnreachable {
+        /// The transform or optimum.
+        what: String,
+        /// The KL asked for, in nats.
+        kl: f64,
+        /// The supremum of what can be reached, in nats.
+        max: f64,
+    },
+    /// e^{Φ/β} has no finite integral at this β.
+    #[error("{transform} at β = {beta} has no normaliser (e^(Φ/β) is not integrable): it needs β > {min_beta}, or a clamp (give K)")]
+    NotIntegrable {
+        /// The transform.
+        transform: String,
+        /// The β asked for.
+        beta: f64,
+        /// The infimum of the βs that work.
+        min_beta: f64,
+    },
+    /// Something that this procedure cannot do.
+    #[error("{procedure}: {why}")]
+    Unsupported {
+        /// The procedure or transform.
+        procedure: String,
+        /// What is missing and what to use instead.
+        why: String,
+    },
+}
+
+impl Error {
+    /// `Ok(value)` when `ok`, else [`Error::OutOfRange`].
+    pub(crate) const fn range(
+        name: &'static str,
+        value: f64,
+        ok: bool,
+        allowed: &'static str,
+    ) -> Result<f64> {
+        if ok { Ok(value) } else { Err(Self::OutOfRange { name, value, allowed }) }
+    }
+}

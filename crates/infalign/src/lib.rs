@@ -1,0 +1,15 @@
+//! The mathematics of inference-aware alignment, on the unit interval and on samples.
+//!
+//! Floor 0 of infalign: f64 throughout, no I/O, no async, no tensors, no unsafe code. Symbols are
+//! those of InfAlign (Balashankar, Sun et al., ICML 2025, arXiv 2412.19792), cited as \[IA\].
+#![forbid(unsafe_code)]
+
+pub mod calibration;
+pub mod design;
+pub mod error;
+pub mod estimate;
+pub mod recorded;
+pub mod warning;
+
+pub use error::{Error, Result};
+pub use warning::Warning;

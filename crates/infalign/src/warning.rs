@@ -1,0 +1,100 @@
+//! Caveats that do not stop a computation: typed, collected, printed once and kept in the results.
+
+use serde::{Deserialize, Serialize};
+
+/// A caveat about a result, with what to do about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Warning {
+    /// W is not concave for this procedure, so the optimum is the best of several starts.
+    #[error("{procedure}: the win rate is not concave in the policy, so no certificate of global optimality exists; the optimum is the best of {starts} starts, {agreeing} of which agree")]
+    NoCertificate {
+        /// The procedure.
+        procedure: String,
+        /// Starting points tried.
+        starts: usize,
+        /// Of those, how many reached the best objective.
+        agreeing: usize,
+    },
+    /// A transform cannot reach the KL that was asked for; its row shows the nearest it can.
+    #[error("{transform} cannot spend {kl} nats: at most {reached:.4}; its row shows that point")]
+    KlUnreachable {
+        /// The transform.
+        transform: String,
+        /// The KL asked for.
+        kl: f64,
+        /// The KL of the row.
+        reached: f64,
+    },
+    /// A table transform that falls somewhere: allowed, but rarely meant.
+    #[error("{transform} decreases between u = {from} and u = {to}: better responses are rewarded less there")]
+    NonMonotone {
+        /// The transform.
+        transform: String,
+        /// Start of the first falling piece.
+        from: f64,
+        /// End of it.
+        to: f64,
+    },
+    /// K differs between prompts.
+    #[error("prompts hold between {min} and {max} rewards: calibration is coarser where there are fewer")]
+    UnevenK {
+        /// Fewest rewards of a prompt.
+        min: usize,
+        /// Most rewards of a prompt.
+        max: usize,
+    },
+    /// Few rollouts: the calibrated reward is coarse for the chosen transform.
+    #[error("K = {k} rollouts per prompt cost {loss:.4} of win rate for {transform}; K ≥ {enough} keeps the loss within {wanted}")]
+    SmallK {
+        /// The transform.
+        transform: String,
+        /// Rollouts per prompt.
+        k: usize,
+        /// Win rate lost against perfect calibration.
+        loss: f64,
+        /// The smallest K within `wanted`.
+        enough: usize,
+        /// The loss that is taken as acceptable.
+        wanted: f64,
+    },
+    /// Many equal rewards: the quantile law is far from uniform.
+    #[error("{share:.0}% of reward pairs within a prompt tie ({column}): the continuous theory is an approximation; `--levels` is exact", share = 100.0 * share)]
+    Ties {
+        /// The reward column.
+        column: String,
+        /// Share of pairs of rewards of one prompt that are equal, in \[0,1\].
+        share: f64,
+    },
+    /// Reweighting left few effective samples: its figures are coarse and biased.
+    #[error("{transform} at KL {kl}: {ess:.1} effective responses of {responses} per prompt; best-of-N figures are biased by up to {bias:.3}")]
+    LowEffectiveSamples {
+        /// The transform.
+        transform: String,
+        /// The KL asked for.
+        kl: f64,
+        /// Mean effective sample size per prompt.
+        ess: f64,
+        /// Responses in the evaluation part, per prompt.
+        responses: usize,
+        /// Bound on the bias.
+        bias: f64,
+    },
+    /// The win rate has reached 1 to double precision before the budget was spent.
+    #[error("{procedure}: the optimal win rate is 1 to 12 digits already at KL {kl:.4}; more KL buys nothing")]
+    Saturated {
+        /// The procedure.
+        procedure: String,
+        /// KL at which it saturates.
+        kl: f64,
+    },
+    /// Prompts left out of a run, and why.
+    #[error("{count} prompt(s) left out: {why}")]
+    PromptsLeftOut {
+        /// How many.
+        count: usize,
+        /// The reason, with the first prompt named.
+        why: String,
+    },
+}
