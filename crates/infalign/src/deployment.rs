@@ -18,7 +18,7 @@ use std::sync::Arc;
 use crate::{
     Quantile,
     law::Law,
-    numeric::grid::{Grid, dot},
+    numeric::grid::Grid,
     procedure::{At, Procedure, Shape},
 };
 
@@ -242,11 +242,6 @@ impl Deployment {
         Law::from_log_tilt(Arc::clone(&self.grid), &tilt)
     }
 
-    /// Whether the grid resolves a policy's density and what the procedure makes of it.
-    pub(crate) fn resolves(&self, law: &Law) -> bool {
-        self.grid.resolves(law.density()) && self.grid.resolves(&self.output_of(law))
-    }
-
     /// This deployment on a grid that is halved where a policy is not resolved.
     pub(crate) fn refined_for(&self, law: &Law) -> Option<Self> {
         let grid = self
@@ -269,11 +264,6 @@ impl Deployment {
     #[must_use]
     pub fn shape(&self) -> Shape {
         self.procedure.shape()
-    }
-
-    /// Σ weights·a: ∫ over the grid.
-    pub(crate) fn integrate(&self, y: &[f64]) -> f64 {
-        dot(self.grid.weights(), y)
     }
 }
 

@@ -11,6 +11,7 @@ pub mod error;
 pub mod estimate;
 pub mod law;
 pub mod numeric;
+pub mod optimum;
 pub mod procedure;
 pub mod quantile;
 pub mod recorded;

@@ -187,10 +187,6 @@ impl Family {
         }
     }
 
-    pub(crate) const fn grid(&self) -> &Arc<Grid> {
-        &self.grid
-    }
-
     /// Moves to another grid.
     pub(crate) fn move_to(&mut self, grid: Arc<Grid>) {
         self.gaps = gaps(self.transform.as_ref(), &grid);
@@ -208,63 +204,73 @@ impl Family {
         loop {
             let law = self.law(beta);
             match self.grid.halved_where_coarse(law.density()) {
-                Some(finer) if finer.len() < 200_000 => self.move_to(Arc::new(finer)),
+                Some(finer) if finer.len() < MOST_NODES => self.move_to(Arc::new(finer)),
                 _ => return law,
             }
         }
     }
 
     /// β and law that spend `kl` nats, from a guess of β where there is one.
-    pub(crate) fn at_kl(&mut self, kl: f64, guess: Option<f64>) -> Result<(f64, Law)> {
+    pub(crate) fn at_kl(&mut self, kl: f64, mut guess: Option<f64>) -> Result<(f64, Law)> {
         let floor = self.transform.beta_floor().0;
-        // t = log(β − floor).
-        let spread = |family: &Self| {
-            let law = Law::uniform(Arc::clone(&family.grid));
-            variance(&law, &family.gaps).sqrt()
-        };
-        let mut start = (guess.unwrap_or_else(|| spread(self) / (2.0 * kl).sqrt()) - floor)
-            .max(1e-300)
-            .ln();
-        for _ in 0..24 {
-            let ends = (-690.0, 600.0);
-            let root = root::decreasing(
-                |t| {
-                    let beta = floor + t.exp();
-                    let law = self.law(beta);
-                    let spent = law.kl();
-                    // d log KL / dt = −Var_f(Φ)/β³ · (β − floor)/KL.
-                    let slope = -variance(&law, &self.gaps) / beta.powi(3) * t.exp() / spent;
-                    ((spent / kl).ln(), slope)
-                },
-                ends,
-                start,
-                0.5 * KL_TOLERANCE,
-            );
-            let beta = floor + root.x.exp();
-            let law = self.law(beta);
-            if let Some(finer) = self
-                .grid
-                .halved_where_coarse(law.density())
-                .filter(|g| g.len() < 200_000)
-            {
-                self.move_to(Arc::new(finer));
-                start = root.x;
-                continue;
+        loop {
+            let (beta, law, miss) = tilt_to_kl(&self.grid, &self.gaps, floor, kl, guess);
+            match self.grid.halved_where_coarse(law.density()) {
+                Some(finer) if finer.len() < MOST_NODES => {
+                    self.move_to(Arc::new(finer));
+                    guess = Some(beta);
+                }
+                _ if miss > 1e-9 => {
+                    let what = self.transform.to_string();
+                    return Err(Error::KlUnreachable {
+                        what,
+                        kl,
+                        max: law.kl(),
+                    });
+                }
+                _ => return Ok((beta, law)),
             }
-            if root.residual > 1e-9 {
-                return Err(Error::KlUnreachable {
-                    what: self.transform.to_string(),
-                    kl,
-                    max: law.kl(),
-                });
-            }
-            return Ok((beta, law));
         }
-        Err(Error::Unsupported {
-            procedure: self.transform.to_string(),
-            why: format!("no grid resolves its tilt at KL {kl}"),
-        })
     }
+}
+
+/// Nodes past which a grid is not refined further.
+const MOST_NODES: usize = 200_000;
+
+/// β > `floor` and the law ∝ e^{y/β} that spends `kl` nats, for values y at the nodes, and the relative error left in KL.
+pub(crate) fn tilt_to_kl(
+    grid: &Arc<Grid>,
+    y: &[f64],
+    floor: f64,
+    kl: f64,
+    guess: Option<f64>,
+) -> (f64, Law, f64) {
+    let tilt = |beta: f64| {
+        Law::from_log_tilt(
+            Arc::clone(grid),
+            &y.iter().map(|y| y / beta).collect::<Vec<f64>>(),
+        )
+    };
+    // For small KL, KL ≈ Var(y)/(2β²) under the base.
+    let guess =
+        guess.unwrap_or_else(|| (variance(&Law::uniform(Arc::clone(grid)), y) / (2.0 * kl)).sqrt());
+    // In t = log(β − floor), d log KL/dt = −Var_f(y)/β³ · (β − floor)/KL.
+    let root = root::decreasing(
+        |t| {
+            let beta = floor + t.exp();
+            let law = tilt(beta);
+            let spent = law.kl();
+            (
+                (spent / kl).ln(),
+                -variance(&law, y) / beta.powi(3) * t.exp() / spent,
+            )
+        },
+        (-690.0, 600.0),
+        (guess - floor).max(1e-300).ln(),
+        0.5 * KL_TOLERANCE,
+    );
+    let beta = floor + root.x.exp();
+    (beta, tilt(beta), root.residual)
 }
 
 fn gaps(transform: &dyn Transform, grid: &Grid) -> Vec<f64> {

@@ -230,17 +230,6 @@ impl Grid {
         self
     }
 
-    /// Mass of y in the outermost panels, as a share of the whole: above 10⁻¹⁴ the grid does not reach far enough.
-    #[must_use]
-    pub fn edge_share(&self, y: &[f64]) -> f64 {
-        let n = self.len();
-        let ends: f64 = (0..ORDER)
-            .chain(n - ORDER..n)
-            .map(|i| self.weights[i] * y[i].abs())
-            .sum();
-        ends / self.total(y)
-    }
-
     /// The value at u of the panelwise polynomial through y (barycentric). Outside the grid's reach: the end node's value.
     #[must_use]
     pub fn interpolate(&self, y: &[f64], u: Quantile) -> f64 {
@@ -274,20 +263,6 @@ impl Grid {
         top / bottom
     }
 
-    /// Panel edges as quantiles, from the lowest to the highest.
-    pub(crate) fn edge_quantiles(&self) -> impl ExactSizeIterator<Item = Quantile> + '_ {
-        self.edges.iter().map(|&s| Quantile::from_logit(s))
-    }
-
-    /// Index of the panel that holds u.
-    pub(crate) fn panel_of(&self, u: Quantile) -> usize {
-        let s = u.logit();
-        self.edges
-            .partition_point(|&e| e <= s)
-            .saturating_sub(1)
-            .min(self.edges.len() - 2)
-    }
-
     fn total(&self, y: &[f64]) -> f64 {
         self.weights.iter().zip(y).map(|(w, y)| w * y.abs()).sum()
     }
@@ -311,7 +286,7 @@ impl Grid {
 }
 
 /// Σ a b.
-pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
+fn dot(a: &[f64], b: &[f64]) -> f64 {
     // Four partial sums let the loop vectorise; the order of summation is fixed.
     let (a4, a1) = a.as_chunks::<4>();
     let (b4, b1) = b.as_chunks::<4>();

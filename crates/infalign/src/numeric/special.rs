@@ -1,6 +1,6 @@
 //! The few special functions that closed forms need, and where each comes from.
 
-use statrs::function::{erf, gamma};
+use statrs::function::{erf, factorial::ln_binomial, gamma};
 
 use crate::Quantile;
 
@@ -30,19 +30,9 @@ pub(crate) fn digamma(x: f64) -> f64 {
     gamma::digamma(x)
 }
 
-/// log Γ.
-pub(crate) fn ln_gamma(x: f64) -> f64 {
-    gamma::ln_gamma(x)
-}
-
-/// log B(a, b).
-pub(crate) fn ln_beta(a: f64, b: f64) -> f64 {
-    ln_gamma(a) + ln_gamma(b) - ln_gamma(a + b)
-}
-
 /// log C(n, k) for 0 ≤ k ≤ n.
 pub(crate) fn ln_choose(n: usize, k: usize) -> f64 {
-    statrs::function::factorial::ln_binomial(n as u64, k as u64)
+    ln_binomial(n as u64, k as u64)
 }
 
 /// e⁻ˣ Ei(x), Ei(x) = −∫₋ₓ^∞ e⁻ᵗ/t dt (principal value), for x ≠ 0; scaled so that it never overflows.
