@@ -53,6 +53,12 @@ impl PromptMeans {
         }
     }
 
+    /// Whether no sample has been inserted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.prompts.is_empty()
+    }
+
     /// One mean per prompt, in the order of the prompts' numbers.
     #[must_use]
     pub fn means(&self) -> Vec<f64> {
