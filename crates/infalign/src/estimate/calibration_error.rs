@@ -1,15 +1,15 @@
 //! Expected calibration error: do responses of calibrated reward u beat the base with probability u?
 //!
-//! Given predictions u_i = Ĉ(x,y_i) and outcomes w_i = w(y_i, z_i) against fresh z_i ~ p(·|x),
-//! E\[w | u\] = u when calibrated. With the predictions in B equal cells of \[0,1\],
+//! Given predictions u = Ĉ(x,y) and outcomes w = w(y,z) against fresh z ~ p(·|x), E\[w | u\] = u
+//! when calibrated. With the predictions in B equal cells of \[0,1\],
 //!
 //! ```text
 //! ECE = Σ_b (n_b/n) |ū_b − w̄_b|                           MCE = max_b |ū_b − w̄_b|
 //! floor = Σ_b (n_b/n) √(2 v_b / (π n_b)),   v_b = mean of (w − u)² in cell b
 //! ```
 //!
-//! (Naeini et al. 2015). A finite sample has an ECE above 0 however well calibrated: |ū_b − w̄_b| is
-//! then half-normal, and `floor` is its mean, what exact calibration would show on average. Judge
+//! (Naeini et al. 2015). A finite sample has an ECE above 0 however well calibrated: a cell's gap
+//! is then half-normal, and `floor` is its mean, what exact calibration would show on average. Judge
 //! the ECE by its distance from the floor.
 //!
 //! | case | result |

@@ -1,7 +1,7 @@
 //! Is the base calibrated? The histogram of its calibrated rewards, with χ² and Kolmogorov–Smirnov.
 //!
 //! C(x,y) of fresh responses y ~ p(·|x) is uniform where rewards have no atoms (MATH.md §1): the
-//! probability integral transform. From values u₁…u_n,
+//! probability integral transform. From n values u,
 //!
 //! ```text
 //! χ² = Σ_b (count_b − n q_b)² / (n q_b),   p = Q((B − 1)/2, χ²/2)      Q: regularised upper gamma
@@ -106,7 +106,7 @@ fn chi_squared_survival(x: f64, degrees_of_freedom: usize) -> f64 {
     gamma_ur(0.5 * degrees_of_freedom as f64, 0.5 * x)
 }
 
-/// sup |F_n − F| over \[0,1\], or over the K + 1 values of ranks.
+/// `sup |F_n − F|` over \[0,1\], or over the K + 1 values of ranks.
 fn largest_gap(values: &[f64], resolution: Resolution) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);

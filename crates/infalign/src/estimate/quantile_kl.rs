@@ -11,7 +11,7 @@
 //! sum is the upward bias of the first to second order (expand p log p about E p̂): for one response
 //! per prompt it is Miller and Madow's (B₊ − 1)/(2(P − 1)), and unlike theirs it stays right when
 //! responses of one prompt are alike. The standard error is the delta method's: prompt x contributes
-//! Σ_b h_xb log(p̂_b/q_b), the influence function, so prompts are the independent unit.
+//! `Σ_b h_xb log(p̂_b/q_b)`, the influence function, so prompts are the independent unit.
 //!
 //! Why cells and not spacings: Ĉ from K rollouts has K + 1 values, and the log of a spacing between
 //! equal values is −∞; cells are exact for ranks ([`Resolution`]), and merging values can only lower
@@ -59,7 +59,7 @@ pub fn quantile_kl<P: AsRef<[f64]>>(
     bins: Option<usize>,
     resolution: Resolution,
 ) -> Result<QuantileKl> {
-    let values: Vec<f64> = prompts.iter().flat_map(|u| u.as_ref()).copied().collect();
+    let values: Vec<f64> = prompts.iter().flat_map(AsRef::as_ref).copied().collect();
     if values.is_empty() || prompts.iter().any(|u| u.as_ref().is_empty()) {
         return Err(Error::Empty {
             name: "responses of a prompt",

@@ -11,7 +11,7 @@
 //! k1 and k3: Schulman, "Approximating KL divergence" (2020). RB (arXiv 2504.10637) replaces each
 //! token's log-ratio by its conditional mean given the tokens before it: the same mean, never more
 //! variance. It is the figure to report; the others are for comparison with other tools. k3 needs
-//! E_π\[p/π\] = 1, that is, no response that p gives and π cannot; on long sequences its e^{−k1} is
+//! `E_π[p/π] = 1`, that is, no response that p gives and π cannot; on long sequences its e^{−k1} is
 //! carried by responses too rare to be sampled, and it is then low by about 1 in most samples.
 //!
 //! Log-probabilities must be of the distribution that was sampled from (same temperature, same
