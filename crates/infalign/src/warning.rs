@@ -109,4 +109,14 @@ pub enum Warning {
         /// The reason, with the first prompt named.
         why: String,
     },
+    /// A histogram has cells too thin for the χ² approximation.
+    #[error(
+        "a cell of the {bins}-cell histogram expects only {least:.1} values: below 5 the χ² p-value is coarse; use fewer cells"
+    )]
+    SparseHistogram {
+        /// Number of cells.
+        bins: usize,
+        /// Values expected in the thinnest.
+        least: f64,
+    },
 }

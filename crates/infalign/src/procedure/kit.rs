@@ -7,7 +7,7 @@
 //! | slope | ∂²H/∂F² against a difference of ∂H/∂F | 1e-3 of its scale |
 //! | thresholds | ∂H/∂a against a central difference of H | 1e-5 of its scale |
 //! | half | W = ½ at π = p | 1e-9 |
-//! | derivative | ⟨Φ, h − f⟩ against (W(f + ε(h−f)) − W(f − ε(h−f)))/2ε for mixtures of policies | 1e-5 |
+//! | derivative | ⟨Φ, h − f⟩ against (W(f + ε(h−f)) − W(f − ε(h−f)))/2ε for mixtures of policies | 1e-5; 1e-3 where g has kinks |
 //! | execution | the share of wins when the procedure *runs* on draws of π and of p, against W | 4.5 standard errors |
 //! | output | the empirical CDF of what it returns against H (Kolmogorov–Smirnov) | p > 1e-5 |
 //!
@@ -270,6 +270,9 @@ fn derivative(
     policies: &[Policy],
 ) -> Result<(), Failure> {
     let grid = deployment.grid();
+    // A kink of g(F) falls between the nodes, wherever F puts it.
+    let smooth = deployment.procedure().breakpoints().is_empty();
+    let tolerance = if smooth { 1e-5 } else { 1e-3 };
     for (i, from) in policies.iter().enumerate() {
         let phi = deployment.gradient(from.law());
         for (j, to) in policies.iter().enumerate().filter(|(j, _)| *j != i) {
@@ -297,7 +300,7 @@ fn derivative(
             report.pass(
                 "derivative",
                 (quotient - along).abs() / along.abs().max(1.0),
-                1e-5,
+                tolerance,
                 format!("from policy {i} towards policy {j}: {quotient} against {along}"),
             )?;
         }
@@ -494,6 +497,6 @@ mod tests {
         faulty("CDF", |u| 0.9 * u, |_| 0.9);
         faulty("CDF", |u| u + 0.3 * (6.283_185_307 * u).sin(), |_| 1.0);
         faulty("density", |u| u * u, |_| 1.0);
-        faulty("execution", |u| u * u, |u| 2.0 * u);
+        faulty("output", |u| u * u, |u| 2.0 * u);
     }
 }
