@@ -14,6 +14,7 @@ pub mod numeric;
 pub mod optimum;
 pub mod procedure;
 pub mod quantile;
+pub mod raw;
 pub mod recorded;
 pub mod registry;
 pub mod tilted;
