@@ -63,11 +63,18 @@ impl RawRewards {
             }
             let mut rewards: Vec<f64> = row.iter().copied().map(f64::from).collect();
             if let Some(index) = rewards.iter().position(|r| !r.is_finite()) {
-                return Err(Error::BadReward { prompt, index, value: rewards[index] });
+                return Err(Error::BadReward {
+                    prompt,
+                    index,
+                    value: rewards[index],
+                });
             }
             rewards.sort_by(f64::total_cmp);
             let n = rewards.len() as f64;
-            let mut levels = Levels { rewards: Vec::new(), masses: Vec::new() };
+            let mut levels = Levels {
+                rewards: Vec::new(),
+                masses: Vec::new(),
+            };
             for group in rewards.chunk_by(|a, b| a == b) {
                 let size = group.len() as f64;
                 levels.rewards.push(group[0]);
@@ -79,12 +86,18 @@ impl RawRewards {
             prompts.push(levels);
         }
         if prompts.is_empty() {
-            return Err(Error::Empty { name: "the table of rewards" });
+            return Err(Error::Empty {
+                name: "the table of rewards",
+            });
         }
         sizes.sort_unstable();
         let k = (sizes[0], sizes[sizes.len() / 2], sizes[sizes.len() - 1]);
         let tie_share = if pairs > 0.0 { tied / pairs } else { 0.0 };
-        Ok(Self { prompts, k, tie_share })
+        Ok(Self {
+            prompts,
+            k,
+            tie_share,
+        })
     }
 
     /// Fewest, median and most rewards of a prompt.
@@ -110,7 +123,12 @@ impl RawRewards {
     /// # Errors
     /// [`Error::OutOfRange`] for a β that is not positive and finite.
     pub fn at_beta(&self, procedure: &dyn Procedure, beta: f64) -> Result<RawPrediction> {
-        Error::range("beta", beta, beta.is_finite() && beta > 0.0, "a finite number > 0")?;
+        Error::range(
+            "beta",
+            beta,
+            beta.is_finite() && beta > 0.0,
+            "a finite number > 0",
+        )?;
         let (mut kl, mut won, mut standard) = (0.0, 0.0, 0.0);
         for prompt in &self.prompts {
             let tilt = prompt.tilt(beta);
@@ -142,12 +160,26 @@ impl RawRewards {
     pub fn beta_at_kl(&self, kl: f64) -> Result<f64> {
         check_kl(kl)?;
         let n = self.prompts.len() as f64;
-        let max = self.prompts.iter().map(|p| -p.masses[p.masses.len() - 1].ln()).sum::<f64>() / n;
-        let unreachable = || Error::KlUnreachable { what: "raw".to_owned(), kl, max };
+        let max = self
+            .prompts
+            .iter()
+            .map(|p| -p.masses[p.masses.len() - 1].ln())
+            .sum::<f64>()
+            / n;
+        let unreachable = || Error::KlUnreachable {
+            what: "raw".to_owned(),
+            kl,
+            max,
+        };
         if kl >= max {
             return Err(unreachable());
         }
-        let spread = self.prompts.iter().map(|p| p.tilt(f64::MAX).variance).sum::<f64>() / n;
+        let spread = self
+            .prompts
+            .iter()
+            .map(|p| p.tilt(f64::MAX).variance)
+            .sum::<f64>()
+            / n;
         let root = root::decreasing(
             |t| {
                 let beta = t.exp();
@@ -163,7 +195,11 @@ impl RawRewards {
             (spread / (2.0 * kl)).sqrt().ln(),
             1e-10,
         );
-        if root.residual > 1e-6 { Err(unreachable()) } else { Ok(root.x.exp()) }
+        if root.residual > 1e-6 {
+            Err(unreachable())
+        } else {
+            Ok(root.x.exp())
+        }
     }
 }
 
@@ -178,8 +214,12 @@ impl Levels {
     /// q ∝ p e^{r/β}.
     fn tilt(&self, beta: f64) -> Tilt {
         let top = self.rewards[self.rewards.len() - 1];
-        let mut masses: Vec<f64> =
-            self.rewards.iter().zip(&self.masses).map(|(r, p)| p * ((r - top) / beta).exp()).collect();
+        let mut masses: Vec<f64> = self
+            .rewards
+            .iter()
+            .zip(&self.masses)
+            .map(|(r, p)| p * ((r - top) / beta).exp())
+            .collect();
         let z: f64 = masses.iter().sum();
         let (mut mean, mut square) = (0.0, 0.0);
         for (q, r) in masses.iter_mut().zip(&self.rewards) {
@@ -187,7 +227,11 @@ impl Levels {
             mean += *q * (r - top);
             square += *q * (r - top) * (r - top);
         }
-        Tilt { masses, kl: (mean / beta - z.ln()).max(0.0), variance: (square - mean * mean).max(0.0) }
+        Tilt {
+            masses,
+            kl: (mean / beta - z.ln()).max(0.0),
+            variance: (square - mean * mean).max(0.0),
+        }
     }
 
     fn win_rate(&self, procedure: &dyn Procedure, policy: &[f64]) -> f64 {
@@ -197,7 +241,10 @@ impl Levels {
 
 /// W^T for masses over levels of increasing reward, ties within a level broken uniformly and half credit between the sides.
 pub(crate) fn win_rate(procedure: &dyn Procedure, base: &[f64], policy: &[f64]) -> f64 {
-    let (ours, theirs) = (outputs(procedure, base, policy), outputs(procedure, base, base));
+    let (ours, theirs) = (
+        outputs(procedure, base, policy),
+        outputs(procedure, base, base),
+    );
     let (mut below, mut won) = (0.0, 0.0);
     for (o, t) in ours.iter().zip(&theirs) {
         won += o * (below + 0.5 * t);
@@ -208,8 +255,11 @@ pub(crate) fn win_rate(procedure: &dyn Procedure, base: &[f64], policy: &[f64]) 
 
 /// Masses of T(π) over the levels: H(Q_ℓ) − H(Q_{ℓ−1}).
 pub(crate) fn outputs(procedure: &dyn Procedure, base: &[f64], policy: &[f64]) -> Vec<f64> {
-    let anchors: Vec<Quantile> =
-        procedure.anchors().iter().map(|&tau| policy_at(base, policy, tau)).collect();
+    let anchors: Vec<Quantile> = procedure
+        .anchors()
+        .iter()
+        .map(|&tau| policy_at(base, policy, tau))
+        .collect();
     let (mut p, mut q, mut last) = (0.0, 0.0, 0.0);
     let end = base.len() - 1;
     base.iter()
@@ -221,7 +271,13 @@ pub(crate) fn outputs(procedure: &dyn Procedure, base: &[f64], policy: &[f64]) -
             let h = if level == end {
                 1.0
             } else {
-                procedure.cdf(&At { u: Quantile::new(p), f: Quantile::new(q), anchors: &anchors }).below()
+                procedure
+                    .cdf(&At {
+                        u: Quantile::new(p),
+                        f: Quantile::new(q),
+                        anchors: &anchors,
+                    })
+                    .below()
             };
             let mass = (h - last).max(0.0);
             last = h;
@@ -256,7 +312,9 @@ mod tests {
     /// K rewards at the mid-quantiles of a Gaussian.
     fn gaussian(k: usize, scale: f64) -> Vec<f32> {
         let at = |i: usize| Quantile::new((i as f64 + 0.5) / k as f64);
-        (0..k).map(|i| (scale * normal_quantile(at(i))) as f32).collect()
+        (0..k)
+            .map(|i| (scale * normal_quantile(at(i))) as f32)
+            .collect()
     }
 
     #[test]
@@ -268,7 +326,10 @@ mod tests {
             let best = table.at_kl(&BestOf::new(4).unwrap(), kl).unwrap();
             let worst = table.at_kl(&WorstOf::new(4).unwrap(), kl).unwrap();
             assert!((best.win_rate - want).abs() < 1e-3 && (worst.win_rate - want).abs() < 1e-3);
-            assert!((best.kl - kl).abs() < 1e-8 && (best.beta * (2.0 * kl).sqrt() / 3.0 - 1.0).abs() < 0.01);
+            assert!(
+                (best.kl - kl).abs() < 1e-8
+                    && (best.beta * (2.0 * kl).sqrt() / 3.0 - 1.0).abs() < 0.01
+            );
         }
     }
 
@@ -277,7 +338,13 @@ mod tests {
         let (narrow, wide) = (gaussian(20_000, 1.0), gaussian(20_000, 2.0));
         let both = RawRewards::new([narrow.as_slice(), wide.as_slice()]).unwrap();
         let beta = both.beta_at_kl(0.5).unwrap();
-        let alone = |row: &[f32]| RawRewards::new([row]).unwrap().at_beta(&BestOf::new(4).unwrap(), beta).unwrap().kl;
+        let alone = |row: &[f32]| {
+            RawRewards::new([row])
+                .unwrap()
+                .at_beta(&BestOf::new(4).unwrap(), beta)
+                .unwrap()
+                .kl
+        };
         // KL ∝ spread² for a Gaussian.
         assert!((alone(&wide) / alone(&narrow) - 4.0).abs() < 0.1);
     }
@@ -287,7 +354,9 @@ mod tests {
         let table = RawRewards::new([[0.0f32, 0.0, 0.0, 1.0].as_slice(), &[2.0, 2.0]]).unwrap();
         assert_eq!(table.k(), (2, 4, 4));
         assert!((table.tie_share() - 8.0 / 14.0).abs() < 1e-12);
-        let Error::KlUnreachable { max, .. } = table.beta_at_kl(1.0).unwrap_err() else { panic!() };
+        let Error::KlUnreachable { max, .. } = table.beta_at_kl(1.0).unwrap_err() else {
+            panic!()
+        };
         assert!((max - 0.5 * 4f64.ln()).abs() < 1e-12);
         let half = table.at_beta(&BestOf::new(2).unwrap(), 1e9).unwrap();
         assert!((half.win_rate - 0.5).abs() < 1e-8 && half.kl < 1e-12);
@@ -296,9 +365,13 @@ mod tests {
     #[test]
     fn faults_are_named() {
         assert!(RawRewards::new([].into_iter() as std::array::IntoIter<&[f32], 0>).is_err());
-        let empty = RawRewards::new([[1.0f32].as_slice(), &[]]).unwrap_err().to_string();
+        let empty = RawRewards::new([[1.0f32].as_slice(), &[]])
+            .unwrap_err()
+            .to_string();
         assert!(empty.contains("prompt 1"), "{empty}");
-        let nan = RawRewards::new([[1.0, f32::NAN].as_slice()]).unwrap_err().to_string();
+        let nan = RawRewards::new([[1.0, f32::NAN].as_slice()])
+            .unwrap_err()
+            .to_string();
         assert!(nan.contains("rewards[1]"), "{nan}");
     }
 }
