@@ -18,7 +18,7 @@
 //! All over (0, ∞), by the trapezoidal rule in y with s = e^{y − e^{−y}}/(K+1), which makes the integrands fall off doubly
 //! exponentially below.
 
-/// Step in y: halving it changes nothing beyond 10⁻⁹.
+/// Step in y: halving it changes nothing beyond 10⁻¹².
 const STEP: f64 = 0.25;
 /// Below, s < 10⁻¹³/(K+1).
 const LOWEST: f64 = -3.25;

@@ -221,8 +221,8 @@ fn simulated_tables_agree() {
     for (p, t, k, tables, w_error, w_noise) in [
         ("best-of:4", "exp:10", 10, 40_000, 1e-3, 4e-4),
         ("worst-of:4", "exp:-10", 10, 40_000, 1e-3, 4e-4),
-        ("best-of:4", "exp:10", 32, 40_000, 1e-4, 1e-4),
-        ("worst-of:4", "exp:-10", 32, 40_000, 1e-4, 1e-4),
+        ("best-of:4", "exp:10", 32, 100_000, 1e-4, 7e-5),
+        ("worst-of:4", "exp:-10", 32, 20_000, 1e-4, 2e-5),
         ("best-of:4", "exp:10", 100, 10_000, 1e-4, 1e-4),
         ("order:3/5", "identity", 32, 4_000, 1e-4, 1e-4),
     ] {
