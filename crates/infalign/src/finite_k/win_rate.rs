@@ -1,11 +1,14 @@
 //! The inference-time win rate averaged over frozen tables: the rank-conditional sum of the folder's head.
 //!
-//! With s = log(v/(1−v)) and Γ(s) = G(1/(1+e^{−s})), log-odds add: log-odds of F = s + log m_L − log m_R. So
+//! In log-odds s = log(v/(1−v)) the means shift the place, log-odds of F = s + log `m_L` − log `m_R`. So with Γ(s) = G(1/(1+e^{−s})) and
+//! Gauss rules (m, w) for both means
 //!
-//! 1 − W = ∫ g(v) v(1−v) Σ_b Bin(b; K, v) Σ_ij w_i w_j Γ(s + log m_L,i − log m_R,j) ds,
+//! ```text
+//! 1 − W = ∫ g(v) v(1−v) Σ_b Bin(b; K, v) Σ_ij w_i w_j Γ(s + log m_{L,i} − log m_{R,j}) ds
+//! ```
 //!
-//! where Σ_b over Beta(b+1, K−b+1) laws of v has been exchanged for the binomial law of b given v (derived:
-//! Beta(v; b+1, K−b+1)/(K+1) = Bin(b; K, v)). Panels of 16 Gauss nodes in s reach over all but 2·10⁻⁷ of T(p)'s mass and are
+//! where the sum over the Beta laws of v has been exchanged for the binomial law of b given v (derived:
+//! Beta(v; b+1, K−b+1)/(K+1) = Bin(b; K, v)). Panels of 16 Gauss nodes in s reach over all but 2·10⁻⁶ of T(p)'s mass and are
 //! halved where they do not resolve the integrand; Γ is a table of cubics.
 
 use super::dirichlet::{PowerSums, Rule};
@@ -16,13 +19,13 @@ use crate::{
 };
 
 /// Mass of T(p) that is left out at either end.
-const TAIL: f64 = 1e-7;
+const TAIL: f64 = 1e-6;
 /// Largest error of the table of Γ.
 const TABLE_ERROR: f64 = 1e-6;
 /// Weight of a binomial term, relative to the largest, below which the sum ends.
-const NEGLIGIBLE: f64 = 1e-7;
+const NEGLIGIBLE: f64 = 1e-6;
 /// Size of the two highest Legendre coefficients above which a panel is halved; the integral is far more accurate.
-const RESOLUTION: f64 = 1e-5;
+const RESOLUTION: f64 = 1e-4;
 
 /// Γ between the two ends of T(p)'s mass, by cubic Hermite pieces.
 pub(super) struct Curve<'a> {
@@ -136,7 +139,7 @@ fn place(before: impl Fn(f64) -> bool) -> f64 {
     0.5 * (low + high)
 }
 
-/// The Gauss rules of m_L and m_R for every rank b.
+/// The Gauss rules of `m_L` and `m_R` for every rank b.
 struct Means {
     left: Vec<Rule>,
     right: Vec<Rule>,
@@ -145,7 +148,7 @@ struct Means {
 impl Means {
     fn new(t: &[f64]) -> Self {
         let rules = |order: &mut dyn Iterator<Item = &f64>| {
-            let mut sums = PowerSums::new();
+            let mut sums = PowerSums::new(t.len());
             let rule = |&t: &f64| {
                 sums.insert(t);
                 sums.rule()
@@ -200,7 +203,7 @@ impl Means {
     }
 }
 
-/// E W^T over frozen tables, for tilts t_0..t_K.
+/// E W^T over frozen tables, for tilts `t_0..t_K`.
 pub(super) fn win_rate(curve: &Curve<'_>, t: &[f64]) -> f64 {
     let means = Means::new(t);
     let count = ((curve.high - curve.low) / 11.0).ceil().max(2.0);
