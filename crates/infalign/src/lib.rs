@@ -9,6 +9,7 @@ pub mod deployment;
 pub mod design;
 pub mod error;
 pub mod estimate;
+pub mod finite;
 pub mod law;
 pub mod numeric;
 pub mod procedure;
