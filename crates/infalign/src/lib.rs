@@ -10,6 +10,7 @@ pub mod design;
 pub mod error;
 pub mod estimate;
 pub mod finite_k;
+pub mod finite;
 pub mod law;
 pub mod numeric;
 pub mod optimum;
