@@ -61,7 +61,7 @@ pub(super) fn read_lines(
                 place: rows.place(),
             });
         }
-        let mut parser = serde_json::Deserializer::from_slice(text);
+        let mut parser = serde_json::Deserializer::from_slice(text.trim_ascii_end());
         let parsed = Document { rows: &mut rows }.deserialize(&mut parser);
         match parsed.and_then(|()| parser.end()) {
             Ok(()) => first = false,

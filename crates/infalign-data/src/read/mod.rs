@@ -18,7 +18,7 @@ use source::{Format, Source};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReadOptions {
     /// Names the prompt; else `prompt_id` or `prompt`. One row per prompt needs none: prompts are
-    /// then numbered from 0.
+    /// then numbered from 0 (so are conversations in Parquet, which are no plain column).
     pub prompt_column: Option<String>,
     /// The training reward; else `rewards`, `reward` or `ref_rewards`.
     pub reward_column: Option<String>,

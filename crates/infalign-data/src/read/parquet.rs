@@ -26,7 +26,7 @@ use leaf::{Leaf, LeafReader};
 const WIDE_ROWS: usize = 64; // per read: bounds memory where responses are long
 const LONG_ROWS: usize = 8192;
 
-/// Reads a table; `K` differing between prompts is fine.
+/// Reads a table from a file or from memory.
 pub(super) fn read<R: ChunkReader + 'static>(
     input: R,
     file: &str,
@@ -64,8 +64,15 @@ fn read_unguarded<R: ChunkReader + 'static>(
     if !wide {
         columns.id_of_long(file, &found)?;
     }
-    let id = columns.id.as_ref().map(plan);
-    let prompt = columns.prompt.as_ref().map(plan);
+    // Conversations (lists of messages) under the usual name are neither an id nor a text: one row
+    // per prompt then goes by number, and the text is left out.
+    let usual = |leaf: &Leaf| options.prompt_column.is_some() || !leaf.is_nested() || !wide;
+    let id = columns.id.as_ref().map(plan).filter(usual);
+    let prompt = columns
+        .prompt
+        .as_ref()
+        .map(plan)
+        .filter(|leaf| !leaf.is_nested());
     let responses = columns.responses.as_ref().map(plan);
 
     let mut cells = Cells::new(file, columns.rewards.clone());

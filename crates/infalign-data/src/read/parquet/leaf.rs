@@ -58,8 +58,8 @@ impl Leaf {
         };
         let item = item(column.self_type());
         let kind = match column.logical_type_ref() {
+            _ if item == Item::Text => "text".to_owned(),
             Some(logical) => format!("{logical:?}"),
-            None if item == Item::Text => "text".to_owned(),
             None => column.physical_type().to_string(),
         };
         let found = if list {
@@ -76,6 +76,10 @@ impl Leaf {
 
     pub(super) const fn is_list(&self) -> bool {
         matches!(self.shape, Shape::Values { list: true, .. })
+    }
+
+    pub(super) const fn is_nested(&self) -> bool {
+        matches!(self.shape, Shape::Nested)
     }
 
     pub(super) fn expect_numbers(&self, lists: bool, place: &Place) -> Result<()> {
