@@ -16,8 +16,17 @@ pub(crate) struct Axis {
 impl Axis {
     /// An axis over `[low, high]`, opened a little where the two coincide.
     pub(crate) fn new(name: &str, low: f64, high: f64, percent: bool) -> Self {
-        let high = if high > low { high } else { low + low.abs().max(1.0) * 0.1 };
-        Self { name: name.to_owned(), low, high, percent }
+        let high = if high > low {
+            high
+        } else {
+            low + low.abs().max(1.0) * 0.1
+        };
+        Self {
+            name: name.to_owned(),
+            low,
+            high,
+            percent,
+        }
     }
 
     /// Where `value` lies: 0 at the lower end, 1 at the upper.
@@ -43,7 +52,10 @@ impl Axis {
         (first..=last)
             .map(|i| {
                 let value = i as f64 * step;
-                (value / scale, format!("{value:.decimals$}").replace('-', "−"))
+                (
+                    value / scale,
+                    format!("{value:.decimals$}").replace('-', "−"),
+                )
             })
             .collect()
     }
@@ -65,7 +77,11 @@ mod tests {
             let axis = Axis::new("", low, high, false);
             let ticks = axis.ticks(5);
             assert!((2..=8).contains(&ticks.len()), "{low}..{high}: {ticks:?}");
-            assert!(ticks.iter().all(|(t, _)| (-1e-5..=1.00001).contains(&axis.share(*t))));
+            assert!(
+                ticks
+                    .iter()
+                    .all(|(t, _)| (-1e-5..=1.00001).contains(&axis.share(*t)))
+            );
         }
     }
 

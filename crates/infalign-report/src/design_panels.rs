@@ -10,8 +10,8 @@ use crate::{
     tone::{Palette, Shape, Tone, is_optimum},
 };
 
-/// The tones of everything that a design names.
-pub(crate) fn palette<'a>(designs: impl IntoIterator<Item = &'a Design>) -> Vec<&'a str> {
+/// Every transform that these designs name.
+pub(crate) fn names(designs: &[Design]) -> Vec<&str> {
     let mut names = Vec::new();
     for design in designs {
         names.extend(design.points.iter().map(|point| &*point.transform));
@@ -23,7 +23,7 @@ pub(crate) fn palette<'a>(designs: impl IntoIterator<Item = &'a Design>) -> Vec<
 
 /// The panels of a design: the frontier, and Φ where the design holds it.
 pub(crate) fn panels(design: &Design) -> Result<Vec<Panel>> {
-    let palette = Palette::new(palette([design]));
+    let palette = Palette::new(names(core::slice::from_ref(design)));
     let mut panels = vec![frontier(design, &palette)?];
     if !design.phi.is_empty() {
         panels.push(phi(design, &palette)?);
@@ -36,13 +36,21 @@ pub(crate) fn curves(design: &Design, palette: &Palette) -> Result<Vec<Line>> {
     let mut lines: Vec<Line> = Vec::new();
     for point in &design.points {
         check(point)?;
-        let sample = Sample { x: point.kl, y: point.win_rate, text: reading(point) };
+        let sample = Sample {
+            x: point.kl,
+            y: point.win_rate,
+            text: reading(point),
+        };
         match lines.iter_mut().find(|line| line.name == point.transform) {
             Some(line) => line.points.push(sample),
             None => lines.push(Line {
                 name: point.transform.clone(),
                 tone: palette.tone(&point.transform),
-                weight: if is_optimum(&point.transform) { Weight::Bold } else { Weight::Plain },
+                weight: if is_optimum(&point.transform) {
+                    Weight::Bold
+                } else {
+                    Weight::Plain
+                },
                 dashed: point.transform == "raw",
                 points: vec![sample],
             }),
@@ -70,7 +78,13 @@ fn frontier(design: &Design, palette: &Palette) -> Result<Panel> {
     // The curves part most near the budget and the base's own point: show those in the middle.
     let reach = farthest.min((2.5 * design.kl).max(1.8 * design.base_procedure.kl));
     let x = Axis::new("KL(π‖p), nats", 0.0, reach, false);
-    let seen = || design.points.iter().filter(|p| p.kl <= x.high).map(|p| p.win_rate);
+    let seen = || {
+        design
+            .points
+            .iter()
+            .filter(|p| p.kl <= x.high)
+            .map(|p| p.win_rate)
+    };
     let mut low = seen().fold(0.5, f64::min);
     let base = &design.base_procedure;
     // Far below chance the base's own point would flatten every curve: it becomes a note.
@@ -79,7 +93,11 @@ fn frontier(design: &Design, palette: &Palette) -> Result<Panel> {
         low = low.min(base.win_rate);
     }
     let high = seen().fold(if shown { base.win_rate } else { low }, f64::max);
-    let y = win_rate_axis(&format!("win rate under {}, %", design.procedure), low, high);
+    let y = win_rate_axis(
+        &format!("win rate under {}, %", design.procedure),
+        low,
+        high,
+    );
     let told = format!("{} of the base itself", base.transform);
     let mut marks = vec![Mark {
         name: design.recommended.transform.clone(),
@@ -106,7 +124,11 @@ fn frontier(design: &Design, palette: &Palette) -> Result<Panel> {
             name: told.clone(),
             tone: Tone::Muted,
             shape: Shape::Circle,
-            at: Sample { x: base.kl, y: base.win_rate, text: reading(base) },
+            at: Sample {
+                x: base.kl,
+                y: base.win_rate,
+                text: reading(base),
+            },
             shift: 0.0,
             whisker: None,
             from: None,
@@ -131,7 +153,11 @@ fn frontier(design: &Design, palette: &Palette) -> Result<Panel> {
         lines: emphasised(lines, &design.recommended.transform),
         marks,
         note: (!shown).then(|| {
-            format!("{told}: {} at {} nats", percent(base.win_rate), nats(base.kl))
+            format!(
+                "{told}: {} at {} nats",
+                percent(base.win_rate),
+                nats(base.kl)
+            )
         }),
     })
 }
@@ -145,7 +171,11 @@ fn emphasised(mut lines: Vec<Line>, recommended: &str) -> Vec<Line> {
 /// A win-rate axis around `[low, high]`: chance at its foot, no more than certainty at its top.
 pub(crate) fn win_rate_axis(name: &str, low: f64, high: f64) -> Axis {
     let slack = 0.04 * (high - low).max(0.05);
-    let low = if low < 0.5 { (low - slack).max(0.0) } else { 0.5 };
+    let low = if low < 0.5 {
+        (low - slack).max(0.0)
+    } else {
+        0.5
+    };
     Axis::new(name, low, (high + slack).min(1.0), true)
 }
 
@@ -157,7 +187,11 @@ fn phi(design: &Design, palette: &Palette) -> Result<Panel> {
         let u = Error::finite("u", &place, point.u)?;
         let sample = |name: &'static str, value: f64| -> Result<Sample> {
             let y = Error::finite(name, &place, value)?;
-            Ok(Sample { x: u, y, text: format!("u {u:.3}\nΦ {y:.3}") })
+            Ok(Sample {
+                x: u,
+                y,
+                text: format!("u {u:.3}\nΦ {y:.3}"),
+            })
         };
         optimum.push(sample("optimum", point.optimum)?);
         recommended.push(sample("recommended", point.recommended)?);
@@ -202,10 +236,17 @@ fn check(point: &Point) -> Result<()> {
 }
 
 fn reading(point: &Point) -> String {
-    let mut text = format!("win rate {}\nKL {} nats", percent(point.win_rate), nats(point.kl));
+    let mut text = format!(
+        "win rate {}\nKL {} nats",
+        percent(point.win_rate),
+        nats(point.kl)
+    );
     if let Some(beta) = point.beta {
         text.push_str(&format!("\nβ {}", significant(beta, 4)));
     }
-    text.push_str(&format!("\none plain sample {}", percent(point.standard_win_rate)));
+    text.push_str(&format!(
+        "\none plain sample {}",
+        percent(point.standard_win_rate)
+    ));
     text
 }

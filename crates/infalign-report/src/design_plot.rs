@@ -29,12 +29,17 @@ impl Format {
     /// # Errors
     /// [`Error::Format`] for any ending but `.html`, `.htm`, `.svg` and `.png`.
     pub fn of(path: &Path) -> Result<Self> {
-        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        let ending = path
+            .extension()
+            .and_then(|ending| ending.to_str())
+            .unwrap_or_default();
         match ending.to_ascii_lowercase().as_str() {
             "html" | "htm" => Ok(Self::Html),
             "svg" => Ok(Self::Svg),
             "png" => Ok(Self::Png),
-            _ => Err(Error::Format { given: path.display().to_string() }),
+            _ => Err(Error::Format {
+                given: path.display().to_string(),
+            }),
         }
     }
 }
@@ -109,7 +114,9 @@ impl<'a> Row<'a> {
             win_rate: percent(row.win_rate),
             standard: percent(row.standard_win_rate),
             share: percent(row.share_of_optimum),
-            at_k: row.at_k.map_or_else(|| "–".to_owned(), |at_k| percent(at_k.win_rate)),
+            at_k: row
+                .at_k
+                .map_or_else(|| "–".to_owned(), |at_k| percent(at_k.win_rate)),
         }
     }
 }

@@ -23,7 +23,11 @@ const LABEL_CHARS: usize = 18;
 pub(crate) fn frame(panel: &Panel) -> Result<Frame> {
     let mut widest = 0.0_f64;
     for line in panel.lines.iter().filter(|line| !line.name.is_empty()) {
-        widest = widest.max(width(&short(&line.name), BODY.0, line.weight == Weight::Bold)?);
+        widest = widest.max(width(
+            &short(&line.name),
+            BODY.0,
+            line.weight == Weight::Bold,
+        )?);
     }
     Ok(Frame::new(if widest > 0.0 { widest + 18.0 } else { 6.0 }))
 }
@@ -57,16 +61,39 @@ fn axes<B: DrawingBackend>(pen: &Pen<'_, B>, panel: &Panel, frame: &Frame) -> Re
     pen.text(&panel.title, (4.0, 14.0), TITLE, Align::Left, Tone::Ink)?;
     pen.text(&panel.y.name, (4.0, 35.0), BODY, Align::Left, Tone::Muted)?;
     let middle = f64::midpoint(frame.left, frame.right);
-    pen.text(&panel.x.name, (middle, SIZE.1 - 9.0), BODY, Align::Middle, Tone::Muted)?;
+    pen.text(
+        &panel.x.name,
+        (middle, SIZE.1 - 9.0),
+        BODY,
+        Align::Middle,
+        Tone::Muted,
+    )?;
     for (value, label) in panel.y.ticks(5) {
         let (_, y) = frame.place(panel, panel.x.low, value);
         pen.stroke(&[(frame.left, y), (frame.right, y)], Tone::Grid, 1.0, 1.0)?;
-        pen.text(&label, (frame.left - 7.0, y), BODY, Align::Right, Tone::Muted)?;
+        pen.text(
+            &label,
+            (frame.left - 7.0, y),
+            BODY,
+            Align::Right,
+            Tone::Muted,
+        )?;
     }
     for (value, label) in panel.x.ticks(5) {
         let (x, _) = frame.place(panel, value, panel.y.low);
-        pen.stroke(&[(x, frame.bottom), (x, frame.bottom + 5.0)], Tone::Muted, 1.0, 1.0)?;
-        pen.text(&label, (x, frame.bottom + 16.0), BODY, Align::Middle, Tone::Muted)?;
+        pen.stroke(
+            &[(x, frame.bottom), (x, frame.bottom + 5.0)],
+            Tone::Muted,
+            1.0,
+            1.0,
+        )?;
+        pen.text(
+            &label,
+            (x, frame.bottom + 16.0),
+            BODY,
+            Align::Middle,
+            Tone::Muted,
+        )?;
     }
     let floor = [(frame.left, frame.bottom), (frame.right, frame.bottom)];
     pen.stroke(&floor, Tone::Muted, 1.0, 1.0)?;
@@ -81,10 +108,22 @@ fn axes<B: DrawingBackend>(pen: &Pen<'_, B>, panel: &Panel, frame: &Frame) -> Re
     }
     for (value, label) in &panel.rules {
         let (x, _) = frame.place(panel, *value, panel.y.low);
-        pen.dashes(&[(x, frame.top), (x, frame.bottom)], Tone::Muted, 1.2, 1.0, (5.0, 4.0))?;
+        pen.dashes(
+            &[(x, frame.top), (x, frame.bottom)],
+            Tone::Muted,
+            1.2,
+            1.0,
+            (5.0, 4.0),
+        )?;
         let half = width(label, BODY.0, BODY.1)? / 2.0;
         let centre = x.clamp(frame.left + half, (SIZE.0 - half).max(frame.left + half));
-        pen.text(label, (centre, frame.top - 10.0), BODY, Align::Middle, Tone::Muted)?;
+        pen.text(
+            label,
+            (centre, frame.top - 10.0),
+            BODY,
+            Align::Middle,
+            Tone::Muted,
+        )?;
     }
     Ok(())
 }
@@ -95,8 +134,11 @@ fn curve<B: DrawingBackend>(
     frame: &Frame,
     line: &Line,
 ) -> Result<()> {
-    let path: Vec<(f64, f64)> =
-        line.points.iter().map(|sample| frame.place(panel, sample.x, sample.y)).collect();
+    let path: Vec<(f64, f64)> = line
+        .points
+        .iter()
+        .map(|sample| frame.place(panel, sample.x, sample.y))
+        .collect();
     let (stroke, alpha) = match line.weight {
         Weight::Faint => (1.4, 0.75),
         Weight::Plain => (1.8, 1.0),
@@ -125,11 +167,17 @@ fn names<B: DrawingBackend>(pen: &Pen<'_, B>, panel: &Panel, frame: &Frame) -> R
         .iter()
         .filter(|line| !line.name.is_empty())
         .filter_map(|line| {
-            let path: Vec<(f64, f64)> =
-                line.points.iter().map(|s| frame.place(panel, s.x, s.y)).collect();
+            let path: Vec<(f64, f64)> = line
+                .points
+                .iter()
+                .map(|s| frame.place(panel, s.x, s.y))
+                .collect();
             let end = match path[..] {
                 [only] => frame.holds(only).then_some(only),
-                _ => frame.clip(&path).last().and_then(|piece| piece.last().copied()),
+                _ => frame
+                    .clip(&path)
+                    .last()
+                    .and_then(|piece| piece.last().copied()),
             };
             end.map(|end| (line, end))
         })
@@ -144,8 +192,18 @@ fn names<B: DrawingBackend>(pen: &Pen<'_, B>, panel: &Panel, frame: &Frame) -> R
         } else {
             pen.stroke(&leader, line.tone, 1.0, 0.7)?;
         }
-        let style = if line.weight == Weight::Bold { STRONG } else { BODY };
-        pen.text(&short(&line.name), (frame.right + 15.0, y), style, Align::Left, Tone::Ink)?;
+        let style = if line.weight == Weight::Bold {
+            STRONG
+        } else {
+            BODY
+        };
+        pen.text(
+            &short(&line.name),
+            (frame.right + 15.0, y),
+            style,
+            Align::Left,
+            Tone::Ink,
+        )?;
     }
     Ok(())
 }

@@ -50,7 +50,11 @@ impl Error {
         if value.is_finite() {
             Ok(value)
         } else {
-            Err(Self::NotFinite { name, place: place.to_owned(), value })
+            Err(Self::NotFinite {
+                name,
+                place: place.to_owned(),
+                value,
+            })
         }
     }
 }

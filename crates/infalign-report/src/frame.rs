@@ -18,7 +18,12 @@ pub(crate) struct Frame {
 impl Frame {
     /// The frame of a panel whose labels at the right need `labels` units.
     pub(crate) fn new(labels: f64) -> Self {
-        Self { left: 40.0, right: SIZE.0 - labels - 8.0, top: 66.0, bottom: SIZE.1 - 46.0 }
+        Self {
+            left: 40.0,
+            right: SIZE.0 - labels - 8.0,
+            top: 66.0,
+            bottom: SIZE.1 - 46.0,
+        }
     }
 
     /// Where a value lies on the drawing.
@@ -31,14 +36,19 @@ impl Frame {
 
     /// Whether a place lies within, give or take half a unit.
     pub(crate) fn holds(&self, (x, y): (f64, f64)) -> bool {
-        x >= self.left - 0.5 && x <= self.right + 0.5 && y >= self.top - 0.5 && y <= self.bottom + 0.5
+        x >= self.left - 0.5
+            && x <= self.right + 0.5
+            && y >= self.top - 0.5
+            && y <= self.bottom + 0.5
     }
 
     /// The pieces of a path that lie within (Liang and Barsky, segment by segment).
     pub(crate) fn clip(&self, path: &[(f64, f64)]) -> Vec<Vec<(f64, f64)>> {
         let mut pieces: Vec<Vec<(f64, f64)>> = Vec::new();
         for pair in path.windows(2) {
-            let Some((from, to)) = self.cut(pair[0], pair[1]) else { continue };
+            let Some((from, to)) = self.cut(pair[0], pair[1]) else {
+                continue;
+            };
             match pieces.last_mut() {
                 Some(piece) if piece.last() == Some(&from) => piece.push(to),
                 _ => pieces.push(vec![from, to]),
@@ -67,7 +77,15 @@ impl Frame {
                 leave = leave.min(room / slope);
             }
         }
-        let at = |t: f64| if t == 0.0 { a } else if t == 1.0 { b } else { (a.0 + t * dx, a.1 + t * dy) };
+        let at = |t: f64| {
+            if t == 0.0 {
+                a
+            } else if t == 1.0 {
+                b
+            } else {
+                (a.0 + t * dx, a.1 + t * dy)
+            }
+        };
         (enter <= leave).then(|| (at(enter), at(leave)))
     }
 }
@@ -78,13 +96,27 @@ mod tests {
 
     #[test]
     fn paths_are_cut_at_the_edges() {
-        let frame = Frame { left: 0.0, right: 10.0, top: 0.0, bottom: 10.0 };
-        assert_eq!(frame.clip(&[(1.0, 1.0), (9.0, 9.0)]), [[(1.0, 1.0), (9.0, 9.0)]]);
-        assert_eq!(frame.clip(&[(5.0, 5.0), (15.0, 5.0)]), [[(5.0, 5.0), (10.0, 5.0)]]);
+        let frame = Frame {
+            left: 0.0,
+            right: 10.0,
+            top: 0.0,
+            bottom: 10.0,
+        };
+        assert_eq!(
+            frame.clip(&[(1.0, 1.0), (9.0, 9.0)]),
+            [[(1.0, 1.0), (9.0, 9.0)]]
+        );
+        assert_eq!(
+            frame.clip(&[(5.0, 5.0), (15.0, 5.0)]),
+            [[(5.0, 5.0), (10.0, 5.0)]]
+        );
         assert!(frame.clip(&[(11.0, 1.0), (12.0, 9.0)]).is_empty());
         // Out through the right edge and back: two pieces.
         let pieces = frame.clip(&[(5.0, 2.0), (15.0, 5.0), (5.0, 8.0)]);
-        assert_eq!(pieces, [[(5.0, 2.0), (10.0, 3.5)], [(10.0, 6.5), (5.0, 8.0)]]);
+        assert_eq!(
+            pieces,
+            [[(5.0, 2.0), (10.0, 3.5)], [(10.0, 6.5), (5.0, 8.0)]]
+        );
         assert!(frame.clip(&[(5.0, 5.0)]).is_empty());
     }
 }

@@ -23,7 +23,9 @@ pub(crate) fn escape(text: &str) -> String {
 /// JSON for a `<script>` element: without `<`, no text can close it.
 pub(crate) fn json<T: Serialize>(value: &T) -> String {
     // Numbers and strings only: serialising them cannot fail.
-    serde_json::to_string(value).unwrap_or_default().replace('<', "\\u003c")
+    serde_json::to_string(value)
+        .unwrap_or_default()
+        .replace('<', "\\u003c")
 }
 
 #[cfg(test)]
@@ -32,7 +34,10 @@ mod tests {
 
     #[test]
     fn nothing_gets_out() {
-        assert_eq!(escape("<b a='1' c=\"2\">&\u{1}"), "&lt;b a=&#39;1&#39; c=&quot;2&quot;&gt;&amp;\u{fffd}");
+        assert_eq!(
+            escape("<b a='1' c=\"2\">&\u{1}"),
+            "&lt;b a=&#39;1&#39; c=&quot;2&quot;&gt;&amp;\u{fffd}"
+        );
         assert_eq!(json(&"</script><!--"), "\"\\u003c/script>\\u003c!--\"");
     }
 }

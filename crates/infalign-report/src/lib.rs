@@ -6,6 +6,7 @@
 //! the pointer) stands in `pen`, `tone` and `assets/hover.js`.
 #![forbid(unsafe_code)]
 
+mod answer;
 mod axis;
 mod design_panels;
 mod design_plot;
@@ -14,13 +15,17 @@ mod error;
 mod figures;
 mod frame;
 mod html;
+mod legend;
 mod page;
 mod panel;
 mod pen;
 mod place;
 mod png;
+mod recorded_panels;
+mod recorded_report;
 mod svg;
 mod tone;
 
 pub use design_plot::{Format, design_plot};
 pub use error::{Error, Result};
+pub use recorded_report::{Meta, recorded_report};

@@ -20,12 +20,21 @@ pub(crate) struct Head {
 
 impl Head {
     pub(crate) fn new(title: String) -> Self {
-        let style = format!("{}{STYLE}{}", include_str!("../assets/page.css"), dark_rules("svg"));
-        Self { title, style, script: include_str!("../assets/hover.js") }
+        let style = format!(
+            "{}{STYLE}{}",
+            include_str!("../assets/page.css"),
+            dark_rules("svg")
+        );
+        Self {
+            title,
+            style,
+            script: include_str!("../assets/hover.js"),
+        }
     }
 }
 
 /// The page as text.
 pub(crate) fn render(page: &impl Template) -> Result<String> {
-    page.render().map_err(|error| Error::Drawing(error.to_string()))
+    page.render()
+        .map_err(|error| Error::Drawing(error.to_string()))
 }

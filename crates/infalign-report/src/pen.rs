@@ -10,7 +10,8 @@ use plotters::{
     coord::Shift,
     prelude::{Circle, DrawingArea, DrawingBackend, PathElement, Polygon, Text},
     style::{
-        Color, FontDesc, FontFamily, FontStyle, RGBAColor, RGBColor, ShapeStyle, TextStyle, register_font,
+        Color, FontDesc, FontFamily, FontStyle, RGBAColor, RGBColor, ShapeStyle, TextStyle,
+        register_font,
         text_anchor::{HPos, Pos, VPos},
     },
 };
@@ -60,17 +61,32 @@ pub(crate) struct Pen<'a, B: DrawingBackend> {
 impl<'a, B: DrawingBackend> Pen<'a, B> {
     /// A pen for a vector backend.
     pub(crate) fn vector(area: &'a DrawingArea<B, Shift>, scale: f64) -> Self {
-        Self { area, scale, line_height: SVG_LINE, lift: SVG_LIFT, origin: (0.0, 0.0) }
+        Self {
+            area,
+            scale,
+            line_height: SVG_LINE,
+            lift: SVG_LIFT,
+            origin: (0.0, 0.0),
+        }
     }
 
     /// A pen for a pixel backend.
     pub(crate) fn pixel(area: &'a DrawingArea<B, Shift>, scale: f64) -> Self {
-        Self { area, scale, line_height: NOTO_LINE, lift: NOTO_LIFT, origin: (0.0, 0.0) }
+        Self {
+            area,
+            scale,
+            line_height: NOTO_LINE,
+            lift: NOTO_LIFT,
+            origin: (0.0, 0.0),
+        }
     }
 
     /// The same pen with its origin moved.
     pub(crate) const fn at(&self, x: f64, y: f64) -> Self {
-        Self { origin: (x, y), ..*self }
+        Self {
+            origin: (x, y),
+            ..*self
+        }
     }
 
     /// Everything in one tone.
@@ -91,7 +107,9 @@ impl<'a, B: DrawingBackend> Pen<'a, B> {
             return Ok(());
         }
         let style = colour(tone.light(), alpha).stroke_width(self.length(width));
-        self.area.draw(&PathElement::new(path, style)).map_err(drawing)
+        self.area
+            .draw(&PathElement::new(path, style))
+            .map_err(drawing)
     }
 
     /// A dashed stroke along a path: `on` units drawn, `off` left out.
@@ -119,7 +137,10 @@ impl<'a, B: DrawingBackend> Pen<'a, B> {
                     break;
                 }
                 let share = left / length;
-                from = (from.0 + share * (to.0 - from.0), from.1 + share * (to.1 - from.1));
+                from = (
+                    from.0 + share * (to.0 - from.0),
+                    from.1 + share * (to.1 - from.1),
+                );
                 if drawing_on {
                     dash.push(from);
                     self.stroke(&dash, tone, width, alpha)?;
@@ -152,25 +173,44 @@ impl<'a, B: DrawingBackend> Pen<'a, B> {
         if corners.is_empty() {
             let (centre, fill) = (self.pixel_of(place), colour(inside.light(), 1.0).filled());
             let size = self.length(radius);
-            self.area.draw(&Circle::new(centre, size, fill)).map_err(drawing)?;
+            self.area
+                .draw(&Circle::new(centre, size, fill))
+                .map_err(drawing)?;
             let edge: Vec<(f64, f64)> = (0..=24)
                 .map(|i| f64::from(i) * core::f64::consts::TAU / 24.0)
-                .map(|angle| (place.0 + radius * angle.cos(), place.1 + radius * angle.sin()))
+                .map(|angle| {
+                    (
+                        place.0 + radius * angle.cos(),
+                        place.1 + radius * angle.sin(),
+                    )
+                })
                 .collect();
-            return if hollow { self.stroke(&edge, tone, 1.4, 1.0) } else { Ok(()) };
+            return if hollow {
+                self.stroke(&edge, tone, 1.4, 1.0)
+            } else {
+                Ok(())
+            };
         }
-        let mut edge: Vec<(f64, f64)> =
-            corners.iter().map(|(x, y)| (place.0 + radius * x, place.1 + radius * y)).collect();
+        let mut edge: Vec<(f64, f64)> = corners
+            .iter()
+            .map(|(x, y)| (place.0 + radius * x, place.1 + radius * y))
+            .collect();
         self.polygon(&edge, inside)?;
         edge.push(edge[0]);
-        if hollow { self.stroke(&edge, tone, 1.4, 1.0) } else { Ok(()) }
+        if hollow {
+            self.stroke(&edge, tone, 1.4, 1.0)
+        } else {
+            Ok(())
+        }
     }
 
     /// A filled polygon.
     pub(crate) fn polygon(&self, corners: &[(f64, f64)], tone: Tone) -> Result<()> {
         let corners: Vec<(i32, i32)> = corners.iter().map(|place| self.pixel_of(*place)).collect();
         let style: ShapeStyle = colour(tone.light(), 1.0).filled();
-        self.area.draw(&Polygon::new(corners, style)).map_err(drawing)
+        self.area
+            .draw(&Polygon::new(corners, style))
+            .map_err(drawing)
     }
 
     /// Text of `size` units, centred in height on its place.
@@ -192,9 +232,14 @@ impl<'a, B: DrawingBackend> Pen<'a, B> {
             .color(&ink)
             .pos(Pos::new(h_pos, VPos::Center));
         // XML allows no control characters.
-        let text: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        let text: String = text
+            .chars()
+            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+            .collect();
         let place = (place.0, place.1 + self.lift * size);
-        self.area.draw(&Text::new(text, self.pixel_of(place), style)).map_err(drawing)
+        self.area
+            .draw(&Text::new(text, self.pixel_of(place), style))
+            .map_err(drawing)
     }
 
     fn pixel_of(&self, (x, y): (f64, f64)) -> (i32, i32) {
@@ -225,7 +270,11 @@ fn font(size: f64, bold: bool) -> FontDesc<'static> {
         let _ = register_font(FAMILY, FontStyle::Normal, notosans::REGULAR_TTF);
         let _ = register_font(FAMILY, FontStyle::Bold, notosans::BOLD_TTF);
     });
-    let style = if bold { FontStyle::Bold } else { FontStyle::Normal };
+    let style = if bold {
+        FontStyle::Bold
+    } else {
+        FontStyle::Normal
+    };
     FontDesc::new(FontFamily::Name(FAMILY), size, style)
 }
 

@@ -29,7 +29,8 @@ pub(crate) fn file(panels: &[Panel]) -> Result<Vec<u8>> {
         for (i, panel) in panels.iter().enumerate() {
             draw::panel(&pen.at(i as f64 * SIZE.0, 0.0), panel)?;
         }
-        area.present().map_err(|error| Error::Drawing(error.to_string()))?;
+        area.present()
+            .map_err(|error| Error::Drawing(error.to_string()))?;
     }
     let width = drawn.0 as usize / AVERAGED;
     let height = drawn.1 as usize / AVERAGED;

@@ -22,7 +22,11 @@ pub(crate) const STYLE: &str =
 pub(crate) fn file(panels: &[Panel], alt: &str) -> Result<String> {
     let (size, body) = draw_all(panels)?;
     let style = format!("<style>{STYLE}{}</style>", dark_rules("svg"));
-    Ok(format!("{}<title>{}</title>{style}\n{body}", opening(size, true), escape(alt)))
+    Ok(format!(
+        "{}<title>{}</title>{style}\n{body}",
+        opening(size, true),
+        escape(alt)
+    ))
 }
 
 /// One panel inside a page, with the values that the pointer reads as JSON beside it.
@@ -48,15 +52,22 @@ fn draw_all(panels: &[Panel]) -> Result<((u32, u32), String)> {
         for (i, panel) in panels.iter().enumerate() {
             draw::panel(&pen.at(i as f64 * SIZE.0, 0.0), panel)?;
         }
-        area.present().map_err(|error| Error::Drawing(error.to_string()))?;
+        area.present()
+            .map_err(|error| Error::Drawing(error.to_string()))?;
     }
     let body = svg.split_once(">\n").map(|(_, body)| body.to_owned());
-    Ok((size, body.ok_or_else(|| Error::Drawing("SVG without an opening tag".to_owned()))?))
+    Ok((
+        size,
+        body.ok_or_else(|| Error::Drawing("SVG without an opening tag".to_owned()))?,
+    ))
 }
 
 /// The size of `count` panels side by side in pixels of `scale` to a unit.
 pub(crate) fn size(count: usize, scale: f64) -> (u32, u32) {
-    ((SIZE.0 * count as f64 * scale).round() as u32, (SIZE.1 * scale).round() as u32)
+    (
+        (SIZE.0 * count as f64 * scale).round() as u32,
+        (SIZE.1 * scale).round() as u32,
+    )
 }
 
 fn opening((width, height): (u32, u32), file: bool) -> String {
@@ -79,9 +90,16 @@ fn values(panel: &Panel) -> Result<String> {
     let lines = panel.lines.iter().map(|line| {
         let samples = line.points.iter().filter_map(|sample| {
             let place = frame.place(panel, sample.x, sample.y);
-            frame.holds(place).then(|| (pixel(place.0), pixel(place.1), &*sample.text))
+            frame
+                .holds(place)
+                .then(|| (pixel(place.0), pixel(place.1), &*sample.text))
         });
-        (&*line.name, line.tone.hex(), false, samples.collect::<Vec<_>>())
+        (
+            &*line.name,
+            line.tone.hex(),
+            false,
+            samples.collect::<Vec<_>>(),
+        )
     });
     let marks = panel.marks.iter().map(|mark| {
         let (x, y) = frame.place(panel, mark.at.x, mark.at.y);

@@ -62,7 +62,10 @@ pub(crate) type Rgb = u32;
 impl Tone {
     /// The colour on white.
     pub(crate) fn light(self) -> Rgb {
-        TONES.iter().find(|(tone, ..)| *tone == self).map_or(0, |(_, light, _)| *light)
+        TONES
+            .iter()
+            .find(|(tone, ..)| *tone == self)
+            .map_or(0, |(_, light, _)| *light)
     }
 
     /// The colour on white as the drawing library writes it: `#RRGGBB`.
@@ -149,7 +152,10 @@ impl Palette {
 
     /// The tone of a transform.
     pub(crate) fn tone(&self, transform: &str) -> Tone {
-        self.tones.iter().find(|(name, _)| name == transform).map_or(Tone::Muted, |(_, t)| *t)
+        self.tones
+            .iter()
+            .find(|(name, _)| name == transform)
+            .map_or(Tone::Muted, |(_, t)| *t)
     }
 
     /// The shape of a transform's marks.
@@ -170,14 +176,21 @@ pub(crate) fn is_optimum(name: &str) -> bool {
 }
 
 /// T of `exp:T`.
-pub(crate) fn exponent(name: &str) -> Option<f64> {
-    name.strip_prefix("exp:")?.parse().ok().filter(|t: &f64| t.is_finite())
+fn exponent(name: &str) -> Option<f64> {
+    name.strip_prefix("exp:")?
+        .parse()
+        .ok()
+        .filter(|t: &f64| t.is_finite())
 }
 
 /// The rank of `t` among `sorted`, spread over the five steps of a ramp.
 fn step(sorted: &[f64], t: f64) -> usize {
     let rank = sorted.iter().filter(|other| **other < t).count();
-    if sorted.len() <= 1 { 3 } else { (rank * 4).div_ceil(sorted.len() - 1).min(4) }
+    if sorted.len() <= 1 {
+        3
+    } else {
+        (rank * 4).div_ceil(sorted.len() - 1).min(4)
+    }
 }
 
 #[cfg(test)]
@@ -194,7 +207,9 @@ mod tests {
 
     #[test]
     fn order_of_names_does_not_matter() {
-        let names = ["exp:10", "power:2", "raw", "exp:-5", "exp:2.5", "optimum", "logit", "exp:20"];
+        let names = [
+            "exp:10", "power:2", "raw", "exp:-5", "exp:2.5", "optimum", "logit", "exp:20",
+        ];
         let forward = Palette::new(names);
         let backward = Palette::new(names.into_iter().rev());
         for name in names {
@@ -211,7 +226,11 @@ mod tests {
         let luminance = |rgb: Rgb| {
             let channel = |shift: u32| {
                 let c = f64::from((rgb >> shift) & 0xff) / 255.0;
-                if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+                if c <= 0.04045 {
+                    c / 12.92
+                } else {
+                    ((c + 0.055) / 1.055).powf(2.4)
+                }
             };
             0.2126 * channel(16) + 0.7152 * channel(8) + 0.0722 * channel(0)
         };

@@ -1,0 +1,96 @@
+//! The answer in one sentence per procedure, with its interval.
+
+use infalign::recorded::{Measurement, Recorded};
+
+use crate::{
+    error::Result,
+    figures::{nats, percent, points, with_interval},
+    recorded_panels::{Group, judged},
+};
+
+/// The judge whose word counts for the answer: the gold reward where there is one, that is the
+/// first that training does not see; else the training reward.
+pub(crate) fn deciding(recorded: &Recorded) -> &str {
+    let other = recorded
+        .judges
+        .iter()
+        .find(|judge| **judge != recorded.training_reward);
+    other.map_or(&recorded.training_reward, String::as_str)
+}
+
+/// The row of `rows` that wins most by `judge`.
+pub(crate) fn best<'a>(rows: &[&'a Measurement], judge: &str) -> Result<Option<&'a Measurement>> {
+    let mut best: Option<(&Measurement, f64)> = None;
+    for row in rows {
+        let rate = judged(row, judge)?.win_rate.mean;
+        if best.is_none_or(|(_, most)| rate > most) {
+            best = Some((row, rate));
+        }
+    }
+    Ok(best.map(|(row, _)| row))
+}
+
+/// The sentence for one procedure. With a gold judge: the transform and budget that win most by
+/// it, beside raw and beside what the training reward says. Without: the best transform at each
+/// budget, because by the reward that is trained on more KL always wins more.
+pub(crate) fn sentence(group: &Group<'_>, recorded: &Recorded) -> Result<String> {
+    let (judge, training) = (deciding(recorded), &recorded.training_reward);
+    if judge == training {
+        let mut parts = Vec::new();
+        for budget in group.budgets() {
+            let rows: Vec<&Measurement> = group
+                .rows
+                .iter()
+                .copied()
+                .filter(|row| row.kl_budget == budget)
+                .collect();
+            let Some(row) = best(&rows, judge)? else {
+                continue;
+            };
+            parts.push(format!(
+                "at {} nats {} with {}",
+                nats(budget),
+                row.transform,
+                with_interval(&judged(row, judge)?.win_rate)
+            ));
+        }
+        return Ok(format!(
+            "By {judge}, what wins most against the base under the same procedure is {}.",
+            parts.join("; ")
+        ));
+    }
+    let Some(row) = best(&group.rows, judge)? else {
+        return Ok(String::new());
+    };
+    let (gold, proxy) = (
+        judged(row, judge)?.win_rate,
+        judged(row, training)?.win_rate,
+    );
+    let raw = group
+        .rows
+        .iter()
+        .find(|r| r.transform == "raw" && r.kl_budget == row.kl_budget);
+    let beside = match raw {
+        Some(raw) if row.transform != "raw" => format!(
+            "; the raw reward at the same KL wins {}",
+            percent(judged(raw, judge)?.win_rate.mean)
+        ),
+        _ => String::new(),
+    };
+    let apart = proxy.mean - gold.mean;
+    let gap = if apart > 0.0 {
+        format!(
+            "{} points of that are over-optimisation of {training}",
+            points(apart).trim_start_matches('+')
+        )
+    } else {
+        format!("so nothing here points to over-optimisation of {training}")
+    };
+    Ok(format!(
+        "By {judge}, {} at {} nats wins most: {} against the base under the same procedure{beside}. By {training}, the reward it would be trained on, it wins {}: {gap}.",
+        row.transform,
+        nats(row.kl_budget),
+        with_interval(&gold),
+        percent(proxy.mean),
+    ))
+}
