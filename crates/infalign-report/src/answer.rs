@@ -4,7 +4,8 @@ use infalign::recorded::{Measurement, Recorded};
 
 use crate::{
     error::Result,
-    figures::{nats, percent, points, with_interval},
+    figures::{in_nats, percent, points, with_interval},
+    html::escape,
     recorded_panels::{Group, judged},
 };
 
@@ -30,7 +31,7 @@ pub(crate) fn best<'a>(rows: &[&'a Measurement], judge: &str) -> Result<Option<&
     Ok(best.map(|(row, _)| row))
 }
 
-/// The sentence for one procedure. With a gold judge: the transform and budget that win most by
+/// The sentence for one procedure, as HTML. With a gold judge: the transform and budget that win most by
 /// it, beside raw and beside what the training reward says. Without: the best transform at each
 /// budget, because by the reward that is trained on more KL always wins more.
 pub(crate) fn sentence(group: &Group<'_>, recorded: &Recorded) -> Result<String> {
@@ -48,20 +49,22 @@ pub(crate) fn sentence(group: &Group<'_>, recorded: &Recorded) -> Result<String>
                 continue;
             };
             parts.push(format!(
-                "at {} nats {} with {}",
-                nats(budget),
-                row.transform,
+                "at {} {} with {}",
+                in_nats(budget),
+                code(&row.transform),
                 with_interval(&judged(row, judge)?.win_rate)
             ));
         }
         return Ok(format!(
-            "By {judge}, what wins most against the base under the same procedure is {}.",
+            "By {}, what wins most against the base under the same procedure is {}.",
+            code(judge),
             parts.join("; ")
         ));
     }
     let Some(row) = best(&group.rows, judge)? else {
         return Ok(String::new());
     };
+    let (shown_judge, shown_training) = (code(judge), code(training));
     let (gold, proxy) = (
         judged(row, judge)?.win_rate,
         judged(row, training)?.win_rate,
@@ -80,17 +83,22 @@ pub(crate) fn sentence(group: &Group<'_>, recorded: &Recorded) -> Result<String>
     let apart = proxy.mean - gold.mean;
     let gap = if apart > 0.0 {
         format!(
-            "{} points of that are over-optimisation of {training}",
+            "{} points of that are over-optimisation of {shown_training}",
             points(apart).trim_start_matches('+')
         )
     } else {
-        format!("so nothing here points to over-optimisation of {training}")
+        format!("so nothing here points to over-optimisation of {shown_training}")
     };
     Ok(format!(
-        "By {judge}, {} at {} nats wins most: {} against the base under the same procedure{beside}. By {training}, the reward it would be trained on, it wins {}: {gap}.",
-        row.transform,
-        nats(row.kl_budget),
+        "By {shown_judge}, {} at {} wins most: {} against the base under the same procedure{beside}. By {shown_training}, the reward it would be trained on, it wins {}: {gap}.",
+        code(&row.transform),
+        in_nats(row.kl_budget),
         with_interval(&gold),
         percent(proxy.mean),
     ))
+}
+
+/// A name as code.
+fn code(name: &str) -> String {
+    format!("<code>{}</code>", escape(name))
 }

@@ -5,7 +5,7 @@ use infalign::design::{Design, Point};
 use crate::{
     axis::Axis,
     error::{Error, Result},
-    figures::{nats, percent, significant},
+    figures::{in_nats, percent, significant},
     panel::{Line, Mark, Panel, Sample, Weight},
     tone::{Palette, Shape, Tone, is_optimum},
 };
@@ -107,9 +107,9 @@ fn frontier(design: &Design, palette: &Palette) -> Result<Panel> {
             x: Error::finite("kl", "recommended", design.recommended.kl)?,
             y: Error::finite("win_rate", "recommended", design.recommended.win_rate)?,
             text: format!(
-                "recommended\nwin rate {}\nKL {} nats\nβ {}\none plain sample {}",
+                "recommended\nwin rate {}\nKL {}\nβ {}\none plain sample {}",
                 percent(design.recommended.win_rate),
-                nats(design.recommended.kl),
+                in_nats(design.recommended.kl),
                 significant(design.recommended.beta, 4),
                 percent(design.recommended.standard_win_rate)
             ),
@@ -139,26 +139,21 @@ fn frontier(design: &Design, palette: &Palette) -> Result<Panel> {
         title: "Win rate against KL".to_owned(),
         x,
         y,
-        rules: vec![(design.kl, format!("asked: {} nats", nats(design.kl)))],
+        rules: vec![(design.kl, format!("asked: {}", in_nats(design.kl)))],
         level: None,
         alt: format!(
-            "Win rate under {} against KL for {} transforms. At {} nats the optimum wins {}, {} wins {}.",
+            "Win rate under {} against KL for {} transforms. At {} the optimum wins {}, {} wins {}.",
             design.procedure,
             lines.iter().filter(|line| !is_optimum(&line.name)).count(),
-            nats(design.kl),
+            in_nats(design.kl),
             percent(design.optimum.win_rate),
             design.recommended.transform,
             percent(design.recommended.win_rate)
         ),
         lines: emphasised(lines, &design.recommended.transform),
         marks,
-        note: (!shown).then(|| {
-            format!(
-                "{told}: {} at {} nats",
-                percent(base.win_rate),
-                nats(base.kl)
-            )
-        }),
+        note: (!shown)
+            .then(|| format!("{told}: {} at {}", percent(base.win_rate), in_nats(base.kl))),
     })
 }
 
@@ -222,9 +217,9 @@ fn phi(design: &Design, palette: &Palette) -> Result<Panel> {
         marks: Vec::new(),
         note: None,
         alt: format!(
-            "The coupled optimum's transform Φ* for {} at {} nats beside {name}, both scaled to [0, 1].",
+            "The coupled optimum's transform Φ* for {} at {} beside {name}, both scaled to [0, 1].",
             design.procedure,
-            nats(design.kl)
+            in_nats(design.kl)
         ),
     })
 }
@@ -237,9 +232,9 @@ fn check(point: &Point) -> Result<()> {
 
 fn reading(point: &Point) -> String {
     let mut text = format!(
-        "win rate {}\nKL {} nats",
+        "win rate {}\nKL {}",
         percent(point.win_rate),
-        nats(point.kl)
+        in_nats(point.kl)
     );
     if let Some(beta) = point.beta {
         text.push_str(&format!("\nβ {}", significant(beta, 4)));

@@ -8,7 +8,7 @@ use infalign::design::{Design, TransformRow};
 use crate::{
     design_panels::panels,
     error::{Error, Result},
-    figures::{nats, percent, significant},
+    figures::{in_nats, percent, significant},
     page, png, svg,
 };
 
@@ -88,8 +88,8 @@ struct Row<'a> {
 impl<'a> DesignPage<'a> {
     fn new(design: &'a Design, panels: &[crate::panel::Panel]) -> Result<Self> {
         Ok(Self {
-            head: page::Head::new(format!("{} at {} nats", design.procedure, nats(design.kl))),
-            kl: nats(design.kl),
+            head: page::Head::new(format!("{} at {}", design.procedure, in_nats(design.kl))),
+            kl: in_nats(design.kl),
             optimum: percent(design.optimum.win_rate),
             recommended: percent(design.recommended.win_rate),
             panels: panels.iter().map(svg::inline).collect::<Result<_>>()?,
@@ -109,7 +109,7 @@ impl<'a> Row<'a> {
         Self {
             transform: &row.transform,
             best,
-            beta: significant(row.beta, 4),
+            beta: significant(row.beta, 3),
             kl: format!("{:.3}", row.kl),
             win_rate: percent(row.win_rate),
             standard: percent(row.standard_win_rate),

@@ -38,13 +38,23 @@ pub(crate) fn nats(kl: f64) -> String {
     significant(kl, 3)
 }
 
+/// A KL with its unit.
+pub(crate) fn in_nats(kl: f64) -> String {
+    let number = nats(kl);
+    if number == "1" {
+        "1 nat".to_owned()
+    } else {
+        format!("{number} nats")
+    }
+}
+
 /// A positive number to so many significant digits, without trailing zeros.
 pub(crate) fn significant(value: f64, digits: i32) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");
     }
     let magnitude = value.abs().log10().floor() as i32;
-    if !(-4..6).contains(&magnitude) {
+    if !(-3..6).contains(&magnitude) {
         let mantissa = (digits - 1).max(0) as usize;
         return format!("{value:.mantissa$e}");
     }
@@ -73,6 +83,9 @@ mod tests {
         assert_eq!(nats(0.0), "0");
         assert_eq!(significant(0.012_345, 3), "0.0123");
         assert_eq!(significant(1234.5, 3), "1234");
+        assert_eq!(significant(0.000_958_5, 3), "9.59e-4");
         assert_eq!(significant(1.5e-9, 3), "1.50e-9");
+        assert_eq!(in_nats(1.0), "1 nat");
+        assert_eq!(in_nats(0.1), "0.1 nats");
     }
 }

@@ -23,6 +23,7 @@ mod place;
 mod png;
 mod recorded_panels;
 mod recorded_report;
+mod spread;
 mod svg;
 mod tone;
 

@@ -11,14 +11,12 @@ use crate::{
     error::{Error, Result},
     figures::{nats, percent, significant, with_interval},
     panel::{Line, Mark, Panel, Sample, Weight},
+    spread::spread,
     tone::{Palette, is_optimum},
 };
 
 /// Transforms in one picture: more could not be told apart at one budget; the table has them all.
 const FEATURED: usize = 5;
-/// Units of the drawing between the points of one budget.
-const SPREAD: f64 = 7.0;
-
 /// The measurements of one procedure, and the design for it.
 pub(crate) struct Group<'a> {
     /// The procedure, as typed.
@@ -136,7 +134,13 @@ pub(crate) fn panels(
             }
         }
     }
-    let x = Axis::new("KL(π‖p) spent, nats", 0.0, 1.08 * reach, false);
+    let mut x = Axis::new(
+        "KL(π‖p) spent, nats (square-root scale)",
+        0.0,
+        1.1 * reach,
+        false,
+    );
+    x.root_ticks = Some(core::iter::once(0.0).chain(group.budgets()).collect());
     let lines: Vec<Line> = match group.design {
         Some(design) => frontier(design, palette, &featured)?,
         None => Vec::new(),
@@ -153,15 +157,10 @@ pub(crate) fn panels(
         .map(|(i, judge)| {
             let marks = rows
                 .iter()
-                .map(|row| {
-                    let rank = featured.iter().position(|name| *name == row.transform);
-                    let middle = (featured.len() - 1) as f64 / 2.0;
-                    let shift = SPREAD * (rank.unwrap_or_default() as f64 - middle);
-                    mark(row, judge, (i > 0).then(|| &*judges[0]), palette, shift)
-                })
+                .map(|row| mark(row, judge, (i > 0).then(|| &*judges[0]), palette))
                 .collect::<Result<_>>()?;
             let role = if i == 0 { "By the training reward" } else { "By" };
-            Ok(Panel {
+            let mut panel = Panel {
                 title: format!("{role} {judge}"),
                 x: x.clone(),
                 y: y.clone(),
@@ -174,7 +173,9 @@ pub(crate) fn panels(
                     "Measured win rates under {} by {judge} against the KL spent, with 95% intervals, on the frontier lines of the theory.",
                     group.procedure
                 ),
-            })
+            };
+            spread(&mut panel)?;
+            Ok(panel)
         })
         .collect()
 }
@@ -194,13 +195,7 @@ fn frontier(design: &Design, palette: &Palette, featured: &[&str]) -> Result<Vec
     Ok(lines)
 }
 
-fn mark(
-    row: &Measurement,
-    judge: &str,
-    training: Option<&str>,
-    palette: &Palette,
-    shift: f64,
-) -> Result<Mark> {
+fn mark(row: &Measurement, judge: &str, training: Option<&str>, palette: &Palette) -> Result<Mark> {
     let rate = judged(row, judge)?.win_rate;
     let from = training.map(|training| judged(row, training)).transpose()?;
     let mut text = format!("win rate {}\n", with_interval(&rate));
@@ -215,7 +210,7 @@ fn mark(
         )),
     }
     text.push_str(&format!(
-        "KL spent {} of {} nats\nβ {}\n{} effective responses",
+        "KL spent {}, budget {} nats\nβ {}\n{} effective responses",
         nats(row.kl.mean),
         nats(row.kl_budget),
         significant(row.beta, 4),
@@ -230,7 +225,7 @@ fn mark(
             y: rate.mean,
             text,
         },
-        shift,
+        shift: 0.0,
         whisker: (rate.low.is_finite() && rate.high.is_finite()).then_some((rate.low, rate.high)),
         from: from.map(|from| from.win_rate.mean),
         label: None,

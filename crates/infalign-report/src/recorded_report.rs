@@ -11,7 +11,7 @@ use crate::{
     answer::{best, deciding, sentence},
     design_panels,
     error::{Error, Result},
-    figures::{interval, nats, percent, points, significant},
+    figures::{in_nats, interval, nats, percent, points, significant},
     legend::legend,
     page,
     recorded_panels::{Group, judged, panels, place},
@@ -95,6 +95,7 @@ struct Section<'a> {
 /// All about one procedure and KL.
 struct Budget<'a> {
     kl: String,
+    in_nats: String,
     rows: Vec<Row<'a>>,
     limits: Limits<'a>,
 }
@@ -190,6 +191,7 @@ impl<'a> Budget<'a> {
         let best = best(&rows, deciding(recorded))?;
         Ok(Self {
             kl: nats(kl),
+            in_nats: in_nats(kl),
             limits: Limits::new(&rows),
             rows: rows
                 .iter()
@@ -206,7 +208,7 @@ impl<'a> Row<'a> {
         Ok(Self {
             transform: &row.transform,
             best,
-            beta: significant(row.beta, 4),
+            beta: significant(row.beta, 3),
             kl: format!("{:.3}", row.kl.mean),
             effective: format!("{:.1}", row.effective_samples.mean),
             judged: recorded
@@ -246,7 +248,7 @@ impl<'a> Limits<'a> {
             fewest_at: name(fewest),
             shift: largest.map_or_else(String::new, |row| points(shift(row))),
             shift_at: name(largest),
-            bias: worst.map_or_else(String::new, |row| percent(row.bias_bound)),
+            bias: worst.map_or_else(String::new, |row| points(row.bias_bound)),
             bias_at: name(worst),
         }
     }
