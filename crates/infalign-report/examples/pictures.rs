@@ -1,7 +1,9 @@
 //! Writes every picture and page that this crate makes: `cargo run --example pictures -- FOLDER`.
 
-#[path = "../tests/fixture/mod.rs"]
+#[path = "../tests/fixture/design.rs"]
 mod fixture;
+#[path = "../tests/fixture/recorded.rs"]
+mod rollouts;
 
 use std::{error::Error, fs, path::PathBuf};
 
@@ -42,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("report", &["proxy", "gold"][..]),
         ("report-one-judge", &["reward"]),
     ] {
-        let recorded = fixture::recorded(&designs, judges);
+        let recorded = rollouts::recorded(&designs, judges);
         fs::write(
             folder.join(format!("{name}.html")),
             recorded_report(&recorded, &designs, &meta)?,

@@ -49,14 +49,14 @@ pub(crate) fn sentence(group: &Group<'_>, recorded: &Recorded) -> Result<String>
                 continue;
             };
             parts.push(format!(
-                "at {} {} with {}",
-                in_nats(budget),
+                "{} at {}, {}",
                 code(&row.transform),
+                in_nats(budget),
                 with_interval(&judged(row, judge)?.win_rate)
             ));
         }
         return Ok(format!(
-            "By {}, what wins most against the base under the same procedure is {}.",
+            "By {}, these win most against the base under the same procedure: {}.",
             code(judge),
             parts.join("; ")
         ));
@@ -80,7 +80,9 @@ pub(crate) fn sentence(group: &Group<'_>, recorded: &Recorded) -> Result<String>
         ),
         _ => String::new(),
     };
-    let apart = proxy.mean - gold.mean;
+    // Of the rounded rates, so that the sentence adds up.
+    let tenths = |rate: f64| (1000.0 * rate).round() / 1000.0;
+    let apart = tenths(proxy.mean) - tenths(gold.mean);
     let gap = if apart > 0.0 {
         format!(
             "{} points of that are over-optimisation of {shown_training}",

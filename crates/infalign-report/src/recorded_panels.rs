@@ -159,9 +159,9 @@ pub(crate) fn panels(
                 .iter()
                 .map(|row| mark(row, judge, (i > 0).then(|| &*judges[0]), palette))
                 .collect::<Result<_>>()?;
-            let role = if i == 0 { "By the training reward" } else { "By" };
+            let role = if i == 0 { " (trained on)" } else { "" };
             let mut panel = Panel {
-                title: format!("{role} {judge}"),
+                title: format!("By {judge}{role}"),
                 x: x.clone(),
                 y: y.clone(),
                 rules: Vec::new(),

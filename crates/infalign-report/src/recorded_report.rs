@@ -11,7 +11,7 @@ use crate::{
     answer::{best, deciding, sentence},
     design_panels,
     error::{Error, Result},
-    figures::{in_nats, interval, nats, percent, points, significant},
+    figures::{in_nats, interval, nats, points, significant},
     legend::legend,
     page,
     recorded_panels::{Group, judged, panels, place},
@@ -248,7 +248,7 @@ impl<'a> Limits<'a> {
             fewest_at: name(fewest),
             shift: largest.map_or_else(String::new, |row| points(shift(row))),
             shift_at: name(largest),
-            bias: worst.map_or_else(String::new, |row| points(row.bias_bound)),
+            bias: worst.map_or_else(String::new, |row| format!("{:.1}", 100.0 * row.bias_bound)),
             bias_at: name(worst),
         }
     }

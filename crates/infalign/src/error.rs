@@ -60,9 +60,7 @@ pub enum Error {
         allowed: &'static str,
     },
     /// Two lists that belong together differ in length.
-    #[error(
-        "{left} has {left_len} values but {right} has {right_len}: they must be as long as each other"
-    )]
+    #[error("{left} has {left_len} values but {right} has {right_len}: they must be as long as each other")]
     Lengths {
         /// First list.
         left: &'static str,
@@ -74,9 +72,7 @@ pub enum Error {
         right_len: usize,
     },
     /// A procedure asks for more draws than there are samples: no unbiased estimate exists.
-    #[error(
-        "{procedure} draws {needed} responses, but only {have} were sampled ({side}): sample at least {needed} per prompt or lower N"
-    )]
+    #[error("{procedure} draws {needed} responses, but only {have} were sampled ({side}): sample at least {needed} per prompt or lower N")]
     TooFewSamples {
         /// The procedure.
         procedure: String,
@@ -88,9 +84,7 @@ pub enum Error {
         side: &'static str,
     },
     /// The KL budget lies beyond what any β of this transform gives.
-    #[error(
-        "a KL of {kl} nats is out of reach for {what}: it tends to {max:.6} as β goes to its limit"
-    )]
+    #[error("a KL of {kl} nats is out of reach for {what}: it tends to {max:.6} as β goes to its limit")]
     KlUnreachable {
         /// The transform or optimum.
         what: String,
@@ -100,9 +94,7 @@ pub enum Error {
         max: f64,
     },
     /// e^{Φ/β} has no finite integral at this β.
-    #[error(
-        "{transform} at β = {beta} has no normaliser (e^(Φ/β) is not integrable): it needs β > {min_beta}, or a clamp (give K)"
-    )]
+    #[error("{transform} at β = {beta} has no normaliser (e^(Φ/β) is not integrable): it needs β > {min_beta}, or a clamp (give K)")]
     NotIntegrable {
         /// The transform.
         transform: String,
@@ -129,14 +121,6 @@ impl Error {
         ok: bool,
         allowed: &'static str,
     ) -> Result<f64> {
-        if ok {
-            Ok(value)
-        } else {
-            Err(Self::OutOfRange {
-                name,
-                value,
-                allowed,
-            })
-        }
+        if ok { Ok(value) } else { Err(Self::OutOfRange { name, value, allowed }) }
     }
 }
