@@ -236,8 +236,15 @@ fn point<B: DrawingBackend>(
     if let Some((low, high)) = mark.whisker {
         let (_, bottom) = frame.place(panel, mark.at.x, low);
         let (_, top) = frame.place(panel, mark.at.x, high);
-        pen.stroke(&[(x, bottom), (x, top)], mark.tone, 2.2, 1.0)?;
-        for end in [bottom, top] {
+        // Few prompts give intervals beyond 0 and 1: such an end has no cap.
+        let inside = |y: f64| y.clamp(frame.top, frame.bottom);
+        pen.stroke(
+            &[(x, inside(bottom)), (x, inside(top))],
+            mark.tone,
+            2.2,
+            1.0,
+        )?;
+        for end in [bottom, top].into_iter().filter(|end| inside(*end) == *end) {
             pen.stroke(&[(x - 3.0, end), (x + 3.0, end)], mark.tone, 1.6, 1.0)?;
         }
     }

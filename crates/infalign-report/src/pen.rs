@@ -22,7 +22,8 @@ use crate::{
 };
 
 /// The font, under the very list of families that an SVG names: a browser takes its own sans
-/// serif, a PNG (and the measuring of labels) Noto Sans, embedded.
+/// serif, a PNG (and the measuring of labels) Noto Sans, embedded (SIL Open Font License 1.1,
+/// which allows bundling with any software; 400 KB for two weights).
 const FAMILY: &str = "system-ui, Segoe UI, Noto Sans, Helvetica, Arial, sans-serif";
 
 /// Line height of Noto Sans over its em (ascent 1.069 + descent 0.293): plotters sizes embedded

@@ -130,7 +130,7 @@ pub(crate) fn panels(
                 .into_iter()
                 .filter(|end| end.is_finite())
             {
-                (low, high) = (low.min(end), high.max(end));
+                (low, high) = (low.min(end.max(0.0)), high.max(end.min(1.0)));
             }
         }
     }

@@ -178,15 +178,36 @@ fn little_input_is_shown() {
     let row = &mut one.measurements[0];
     (row.kl_budget, row.kl.mean) = (0.0, 0.0);
     for judged in &mut row.judged {
-        judged.win_rate.low = f64::NAN;
-        judged.win_rate.high = f64::NAN;
-        judged.win_rate.standard_error = f64::NAN;
+        judged.win_rate.low = f64::NEG_INFINITY;
+        judged.win_rate.high = f64::INFINITY;
+        judged.win_rate.standard_error = f64::INFINITY;
         judged.win_rate.prompts = 1;
     }
     let page = recorded_report(&one, &[], &Meta::default()).unwrap();
     assert!(page.contains("no interval from one prompt"));
-    assert!(!page.contains("NaN"));
+    assert!(!page.contains("NaN") && !page.contains(">inf"));
     assert!(!page.contains("Lines: the frontier"));
+}
+
+/// Two prompts give an interval far beyond \[0, 1\] (Student's t of one degree of freedom).
+#[test]
+fn wide_intervals_stay_in_the_frame() {
+    let mut two = recorded();
+    for judged in two.measurements.iter_mut().flat_map(|row| &mut row.judged) {
+        (judged.win_rate.low, judged.win_rate.high) = (-3.0, 4.4);
+    }
+    let page = report(&two);
+    let svg = &page[page.find("<svg xmlns").unwrap()..];
+    let xml = roxmltree::Document::parse(&svg[..svg.find("</svg>").unwrap() + 6]).unwrap();
+    for line in xml
+        .descendants()
+        .filter(|node| node.has_tag_name("polyline"))
+    {
+        for place in line.attribute("points").unwrap().split_whitespace() {
+            let y: f64 = place.split_once(',').unwrap().1.parse().unwrap();
+            assert!((600.0..=3440.0).contains(&y), "{place}");
+        }
+    }
 }
 
 #[test]

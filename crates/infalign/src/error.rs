@@ -47,6 +47,24 @@ pub enum Error {
         /// The list.
         name: &'static str,
     },
+    /// Probabilities that do not sum to one.
+    #[error("{name} sum to {sum}: they must sum to 1")]
+    Masses {
+        /// The list.
+        name: &'static str,
+        /// Its sum.
+        sum: f64,
+    },
+    /// A table has too few points to say anything.
+    #[error("{name} has {have} point(s): it needs at least {needed}")]
+    TooFewPoints {
+        /// The table.
+        name: &'static str,
+        /// Points given.
+        have: usize,
+        /// Points needed.
+        needed: usize,
+    },
     /// A value in a list is NaN or infinite where it must not be.
     #[error("{name}[{index}] = {value}: every value must be {allowed}")]
     BadValue {
@@ -60,7 +78,9 @@ pub enum Error {
         allowed: &'static str,
     },
     /// Two lists that belong together differ in length.
-    #[error("{left} has {left_len} values but {right} has {right_len}: they must be as long as each other")]
+    #[error(
+        "{left} has {left_len} values but {right} has {right_len}: they must be as long as each other"
+    )]
     Lengths {
         /// First list.
         left: &'static str,
@@ -72,7 +92,9 @@ pub enum Error {
         right_len: usize,
     },
     /// A procedure asks for more draws than there are samples: no unbiased estimate exists.
-    #[error("{procedure} draws {needed} responses, but only {have} were sampled ({side}): sample at least {needed} per prompt or lower N")]
+    #[error(
+        "{procedure} draws {needed} responses, but only {have} were sampled ({side}): sample at least {needed} per prompt or lower N"
+    )]
     TooFewSamples {
         /// The procedure.
         procedure: String,
@@ -84,7 +106,9 @@ pub enum Error {
         side: &'static str,
     },
     /// The KL budget lies beyond what any β of this transform gives.
-    #[error("a KL of {kl} nats is out of reach for {what}: it tends to {max:.6} as β goes to its limit")]
+    #[error(
+        "a KL of {kl} nats is out of reach for {what}: it tends to {max:.6} as β goes to its limit"
+    )]
     KlUnreachable {
         /// The transform or optimum.
         what: String,
@@ -93,15 +117,19 @@ pub enum Error {
         /// The supremum of what can be reached, in nats.
         max: f64,
     },
-    /// e^{Φ/β} has no finite integral at this β.
-    #[error("{transform} at β = {beta} has no normaliser (e^(Φ/β) is not integrable): it needs β > {min_beta}, or a clamp (give K)")]
-    NotIntegrable {
+    /// e^{Φ/β} cannot be normalised at this β.
+    #[error(
+        "{transform} at β = {beta}: {why}; it needs β > {floor}, or a clamp to [1/(2K), 1−1/(2K)] (give K)"
+    )]
+    BetaTooSmall {
         /// The transform.
         transform: String,
         /// The β asked for.
         beta: f64,
         /// The infimum of the βs that work.
-        min_beta: f64,
+        floor: f64,
+        /// What fails below it.
+        why: &'static str,
     },
     /// Something that this procedure cannot do.
     #[error("{procedure}: {why}")]
@@ -121,6 +149,14 @@ impl Error {
         ok: bool,
         allowed: &'static str,
     ) -> Result<f64> {
-        if ok { Ok(value) } else { Err(Self::OutOfRange { name, value, allowed }) }
+        if ok {
+            Ok(value)
+        } else {
+            Err(Self::OutOfRange {
+                name,
+                value,
+                allowed,
+            })
+        }
     }
 }

@@ -5,11 +5,26 @@
 #![forbid(unsafe_code)]
 
 pub mod calibration;
+pub mod deployment;
 pub mod design;
 pub mod error;
 pub mod estimate;
+pub mod law;
+pub mod numeric;
+pub mod optimum;
+pub mod procedure;
+pub mod quantile;
 pub mod recorded;
+pub mod registry;
+pub mod tilted;
+pub mod transform;
 pub mod warning;
 
+pub use deployment::Deployment;
 pub use error::{Error, Result};
+pub use law::Law;
+pub use procedure::{Procedure, ProcedureSpec};
+pub use quantile::Quantile;
+pub use tilted::TiltedPolicy;
+pub use transform::{Transform, TransformSpec};
 pub use warning::Warning;

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 #[non_exhaustive]
 pub enum Warning {
     /// W is not concave for this procedure, so the optimum is the best of several starts.
-    #[error("{procedure}: the win rate is not concave in the policy, so no certificate of global optimality exists; the optimum is the best of {starts} starts, {agreeing} of which agree")]
+    #[error(
+        "{procedure}: the win rate is not concave in the policy, so no certificate of global optimality exists; the optimum is the best of {starts} starts, {agreeing} of which agree"
+    )]
     NoCertificate {
         /// The procedure.
         procedure: String,
@@ -28,7 +30,9 @@ pub enum Warning {
         reached: f64,
     },
     /// A table transform that falls somewhere: allowed, but rarely meant.
-    #[error("{transform} decreases between u = {from} and u = {to}: better responses are rewarded less there")]
+    #[error(
+        "{transform} decreases between u = {from} and u = {to}: better responses are rewarded less there"
+    )]
     NonMonotone {
         /// The transform.
         transform: String,
@@ -38,7 +42,9 @@ pub enum Warning {
         to: f64,
     },
     /// K differs between prompts.
-    #[error("prompts hold between {min} and {max} rewards: calibration is coarser where there are fewer")]
+    #[error(
+        "prompts hold between {min} and {max} rewards: calibration is coarser where there are fewer"
+    )]
     UnevenK {
         /// Fewest rewards of a prompt.
         min: usize,
@@ -46,7 +52,9 @@ pub enum Warning {
         max: usize,
     },
     /// Few rollouts: the calibrated reward is coarse for the chosen transform.
-    #[error("K = {k} rollouts per prompt cost {loss:.4} of win rate for {transform}; K ≥ {enough} keeps the loss within {wanted}")]
+    #[error(
+        "K = {k} rollouts per prompt cost {loss:.4} of win rate for {transform}; K ≥ {enough} keeps the loss within {wanted}"
+    )]
     SmallK {
         /// The transform.
         transform: String,
@@ -68,7 +76,9 @@ pub enum Warning {
         share: f64,
     },
     /// Reweighting left few effective samples: its figures are coarse and biased.
-    #[error("{transform} at KL {kl}: {ess:.1} effective responses of {responses} per prompt; best-of-N figures are biased by up to {bias:.3}")]
+    #[error(
+        "{transform} at KL {kl}: {ess:.1} effective responses of {responses} per prompt; best-of-N figures are biased by up to {bias:.3}"
+    )]
     LowEffectiveSamples {
         /// The transform.
         transform: String,
@@ -82,7 +92,9 @@ pub enum Warning {
         bias: f64,
     },
     /// The win rate has reached 1 to double precision before the budget was spent.
-    #[error("{procedure}: the optimal win rate is 1 to 12 digits already at KL {kl:.4}; more KL buys nothing")]
+    #[error(
+        "{procedure}: the optimal win rate is 1 to 12 digits already at KL {kl:.4}; more KL buys nothing"
+    )]
     Saturated {
         /// The procedure.
         procedure: String,
@@ -96,5 +108,15 @@ pub enum Warning {
         count: usize,
         /// The reason, with the first prompt named.
         why: String,
+    },
+    /// A histogram has cells too thin for the χ² approximation.
+    #[error(
+        "a cell of the {bins}-cell histogram expects only {least:.1} values: below 5 the χ² p-value is coarse; use fewer cells"
+    )]
+    SparseHistogram {
+        /// Number of cells.
+        bins: usize,
+        /// Values expected in the thinnest.
+        least: f64,
     },
 }

@@ -1,1 +1,16 @@
 //! From K raw rewards of the base policy to the calibrated reward of any response.
+
+mod anchors;
+mod calibrator;
+mod curve;
+mod named;
+mod piece_shape;
+mod rank_rule;
+mod row_sort;
+mod tables;
+
+pub use anchors::Anchors;
+pub use calibrator::Calibrator;
+pub use piece_shape::PieceShape;
+pub use rank_rule::RankRule;
+pub use tables::CalibrationTables;
