@@ -1,0 +1,40 @@
+//! What every page carries within itself: style, the pointer's script, a policy that forbids loading.
+
+use askama::Template;
+
+use crate::{
+    error::{Error, Result},
+    svg::STYLE,
+    tone::dark_rules,
+};
+
+/// The head of a page and the script at its foot.
+pub(crate) struct Head {
+    /// The page's title.
+    pub(crate) title: String,
+    /// Style sheet.
+    pub(crate) style: String,
+    /// Values under the pointer.
+    pub(crate) script: &'static str,
+}
+
+impl Head {
+    pub(crate) fn new(title: String) -> Self {
+        let style = format!(
+            "{}{STYLE}{}",
+            include_str!("../assets/page.css"),
+            dark_rules("svg")
+        );
+        Self {
+            title,
+            style,
+            script: include_str!("../assets/hover.js"),
+        }
+    }
+}
+
+/// The page as text.
+pub(crate) fn render(page: &impl Template) -> Result<String> {
+    page.render()
+        .map_err(|error| Error::Drawing(error.to_string()))
+}

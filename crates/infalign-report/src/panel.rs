@@ -1,0 +1,90 @@
+//! A panel: axes, lines, marks and notes, said once and drawn by every backend.
+
+use crate::{
+    axis::Axis,
+    tone::{Shape, Tone},
+};
+
+/// Width and height of a panel in units of the drawing (CSS pixels at scale 1).
+pub(crate) const SIZE: (f64, f64) = (470.0, 384.0);
+
+/// One coordinate system with what is drawn in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Panel {
+    /// What the panel shows.
+    pub(crate) title: String,
+    /// Horizontal axis.
+    pub(crate) x: Axis,
+    /// Vertical axis; its name stands above it.
+    pub(crate) y: Axis,
+    /// Vertical rules with a label, for example the requested KL.
+    pub(crate) rules: Vec<(f64, String)>,
+    /// A horizontal level with a label, for example chance.
+    pub(crate) level: Option<(f64, String)>,
+    /// Curves, drawn in order.
+    pub(crate) lines: Vec<Line>,
+    /// Single points, drawn above the curves.
+    pub(crate) marks: Vec<Mark>,
+    /// A short remark in the lower right corner.
+    pub(crate) note: Option<String>,
+    /// What a reader who cannot see the picture is told.
+    pub(crate) alt: String,
+}
+
+/// A curve.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    /// Its name, written at its right end.
+    pub(crate) name: String,
+    /// Its colour.
+    pub(crate) tone: Tone,
+    /// Its weight.
+    pub(crate) weight: Weight,
+    /// Whether it is dashed.
+    pub(crate) dashed: bool,
+    /// Its points from left to right.
+    pub(crate) points: Vec<Sample>,
+}
+
+/// How much a line stands out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Weight {
+    /// A backdrop.
+    Faint,
+    /// One of many.
+    Plain,
+    /// The one to look at.
+    Bold,
+}
+
+/// A point of a curve, with what the pointer reads there.
+#[derive(Debug, Clone)]
+pub(crate) struct Sample {
+    /// Position on the horizontal axis.
+    pub(crate) x: f64,
+    /// Position on the vertical axis.
+    pub(crate) y: f64,
+    /// Lines of text for the pointer.
+    pub(crate) text: String,
+}
+
+/// A single point.
+#[derive(Debug, Clone)]
+pub(crate) struct Mark {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its colour.
+    pub(crate) tone: Tone,
+    /// Its shape.
+    pub(crate) shape: Shape,
+    /// Where it is and what the pointer reads there.
+    pub(crate) at: Sample,
+    /// Shift to the right in units of the drawing, which keeps neighbours apart.
+    pub(crate) shift: f64,
+    /// The interval, where one is known.
+    pub(crate) whisker: Option<(f64, f64)>,
+    /// The value that an arrow comes from: the same policy by another judge.
+    pub(crate) from: Option<f64>,
+    /// A label beside it.
+    pub(crate) label: Option<String>,
+}
