@@ -75,10 +75,11 @@ def ideal(phi, beta, G, g):
     edges = np.linspace(0, 1, 401)
     h = np.diff(edges)[:, None]
     u = edges[:-1, None] + h * (x + 1) / 2
-    f = np.exp(phi(u) / beta)
-    z = np.sum(f * w * h / 2)
-    f /= z
-    kl = np.sum(f * np.log(f) * w * h / 2)
+    tilt = phi(u) / beta
+    tilt = tilt - tilt.max()
+    z = np.sum(np.exp(tilt) * w * h / 2)
+    f = np.exp(tilt) / z
+    kl = np.sum(f * tilt * w * h / 2) - np.log(z)
     # W = E_{u~f} of the score against T(p) is not linear in f; use F at the nodes by cumulative
     # integration of each panel (spectral: integrate the interpolant of f).
     V = np.polynomial.legendre.legvander(x, 19)
@@ -92,18 +93,26 @@ def ideal(phi, beta, G, g):
 
 
 def beta_at(phi, kl, G, g):
-    return np.exp(optimize.brentq(lambda lb: ideal(phi, np.exp(lb), G, g)[0] - kl, np.log(1e-2), np.log(10), xtol=1e-12))
+    return np.exp(optimize.brentq(lambda lb: ideal(phi, np.exp(lb), G, g)[0] - kl, np.log(1e-4), np.log(50), xtol=1e-12))
 
 
 # ---------------------------------------------------------------------------- truth by simulation
 
 
-def simulate(e, phi_b, beta, G, g, prompts, rng, nodes=6, chunk=4000):
-    """Mean and standard error over prompts of (W^T, W_std, KL), each exact per prompt."""
+def simulate(e, phi_b, beta, G, g, prompts, rng, nodes=6, chunk=2000):
+    """Mean and standard error over prompts of (W^T, W_std, KL), each exact per prompt.
+
+    W^T and W_std are regressed on statistics of the prompt whose means are known exactly:
+    Z, Z-like sums with other weights and products of two of them. The residual's standard error is returned.
+    """
     K = len(e) - 1
     x, w = np.polynomial.legendre.leggauss(nodes)  # polynomial in v on each gap: exact for best/worst-of-4
     x, w = (x + 1) / 2, w / 2
-    out = []
+    grid = np.arange(K + 1) / K
+    basis = np.concatenate([e * grid**k for k in range(5)] + [grid**k for k in range(1, 5)] + [e * e]).reshape(-1, K + 1).T
+    square = np.array([[(np.sum(a * b) + a.sum() * b.sum()) / (K + 1) / (K + 2) for b in basis.T] for a in basis.T])
+    pairs = [(0, 0), (0, 1), (0, 2), (1, 1), (0, 5), (0, 6), (5, 5), (1, 5)]
+    out, controls = [], []
     for start in range(0, prompts, chunk):
         m = min(chunk, prompts - start)
         D = rng.exponential(size=(m, K + 1))
@@ -119,8 +128,13 @@ def simulate(e, phi_b, beta, G, g, prompts, rng, nodes=6, chunk=4000):
         ws = 1 - np.sum(D * (Fl + M / 2), 1)
         kl = (M @ phi_b) / beta - np.log(Z[:, 0])
         out.append(np.stack([wt, ws, kl], 1))
-    out = np.concatenate(out)
-    return out.mean(0), out.std(0) / np.sqrt(len(out))
+        lin = D @ basis
+        controls.append(np.column_stack([lin - basis.mean(0)] + [lin[:, i] * lin[:, j] - square[i, j] for i, j in pairs]))
+    out, controls = np.concatenate(out), np.concatenate(controls)
+    fitted = np.column_stack([np.ones(len(out)), controls])
+    coef, *_ = np.linalg.lstsq(fitted, out, rcond=None)
+    res = out - fitted @ coef
+    return coef[0], res.std(0) / np.sqrt(len(out))
 
 
 # ---------------------------------------------------------------------------- deterministic formulae
@@ -134,7 +148,7 @@ def marginal_law(e, phi_b, beta, G, g, nodes=400):
     x, w = (x + 1) / 2, w / 2
     b = np.arange(K + 1)
     F = special.betainc(b + 1, K - b + 1, x[:, None]) @ wb / (K + 1)
-    return np.array([1 - np.sum(w * G(F) * g(x)), 1 - np.sum(w * F), np.mean(wb * np.log(wb))])
+    return np.array([1 - np.sum(w * G(F) * g(x)), 1 - np.sum(w * F), np.mean(special.xlogy(wb, wb))])
 
 
 def averaged_reward(e, phi_b, beta, G, g):
@@ -152,28 +166,39 @@ def averaged_reward(e, phi_b, beta, G, g):
 
 
 def dirichlet_mean_rule(e, r):
-    """Gauss rule with r nodes for sum_i D_i e_i, D ~ Dirichlet(1^n): nodes, weights."""
+    """Gauss rule with r nodes for sum_i D_i e_i, D ~ Dirichlet(1^n): nodes, weights.
+
+    Moments from the complete homogeneous polynomials h_k of d = e - mean (k h_k = sum_i p_i h_{k-i},
+    mu_k = k!/(n)_k h_k), then Golub-Welsch from the Cholesky factor of their Hankel matrix.
+    Where the rounding of the moments leaves it indefinite, one node fewer is taken.
+    """
     n = len(e)
     m = e.mean()
     d = e - m
-    p = [np.sum(d**k) for k in range(6)]
-    sigma2 = p[2] / (n * (n + 1))
-    if r == 1 or sigma2 <= 1e-28 * m * m:
+    var = np.sum(d * d) / (n * (n + 1))
+    if r == 1 or n == 1 or var <= 1e-28 * m * m:
         return np.array([m]), np.array([1.0])
-    sigma = np.sqrt(sigma2)
-    s = 2 * p[3] / (n * (n + 1) * (n + 2)) / sigma**3
-    if r == 2:
-        q = np.sqrt(1 + s * s / 4)
-        return m + sigma * np.array([s / 2 - q, s / 2 + q]), 0.5 * np.array([1 + s / 2 / q, 1 - s / 2 / q])
-    r4 = n * (n + 1) * (n + 2) * (n + 3)
-    k4 = (6 * p[4] + 3 * p[2] ** 2) / r4 / sigma**4
-    k5 = (24 * p[5] + 20 * p[2] * p[3]) / (r4 * (n + 4)) / sigma**5
-    b2 = k4 - 1 - s * s
-    if b2 <= 1e-12:
-        return dirichlet_mean_rule(e, 2)
-    a2 = (k5 - 2 * s * k4 + s**3) / b2
-    J = np.array([[0, 1, 0], [1, s, np.sqrt(b2)], [0, np.sqrt(b2), a2]])
-    lam, vec = np.linalg.eigh(J)
+    sigma = np.sqrt(var)
+    d = d / sigma
+    p = [np.sum(d**k) for k in range(2 * r)]
+    h, mu, c = [1.0], [1.0], 1.0
+    for k in range(1, 2 * r):
+        h.append(sum(p[i] * h[k - i] for i in range(1, k + 1)) / k)
+        c *= k / (n + k - 1)
+        mu.append(c * h[k])
+    mu.append(0.0)  # the highest moment enters the Cholesky factor's last corner only, which is not used
+    H = np.array([[mu[i + j] for j in range(r + 1)] for i in range(r)])
+    try:
+        R = np.linalg.cholesky(H[:, :r]).T
+    except np.linalg.LinAlgError:
+        return dirichlet_mean_rule(e, r - 1)
+    last = np.linalg.solve(R.T, H[:, r])  # column r of the factor
+    R = np.column_stack([R, last])
+    alpha = [R[j, j + 1] / R[j, j] - (R[j - 1, j] / R[j - 1, j - 1] if j else 0.0) for j in range(r)]
+    off = [R[j + 1, j + 1] / R[j, j] for j in range(r - 1)]
+    if min(off, default=1.0) < 1e-6:
+        return dirichlet_mean_rule(e, r - 1)
+    lam, vec = np.linalg.eigh(np.diag(alpha) + np.diag(off, 1) + np.diag(off, -1))
     return m + sigma * lam, vec[0] ** 2
 
 
@@ -220,7 +245,26 @@ METHODS = [
     ("gauss r=1", lambda *a: rank_conditional(*a, r=1)),
     ("gauss r=2", lambda *a: rank_conditional(*a, r=2)),
     ("gauss r=3", lambda *a: rank_conditional(*a, r=3)),
+    ("gauss r=5", lambda *a: rank_conditional(*a, r=5, nv=12)),
 ]
+
+
+def weights(phi_b, beta):
+    """e_b scaled to mean one, and Phi_b shifted alike, so that e = exp(Phi/beta) holds for the pair."""
+    shifted = phi_b - phi_b.max()
+    shifted = shifted - beta * np.log(np.mean(np.exp(shifted / beta)))
+    return np.exp(shifted / beta), shifted
+
+
+def equal_kl(fn, phi_b, kl, beta_ideal, G, g, kl_only=None):
+    """W^T of a method at the beta where that method's own KL meets the budget."""
+    kl_only = kl_only or (lambda e, pb, beta: fn(e, pb, beta, G, g)[2])
+
+    def gap(lb):
+        return kl_only(*weights(phi_b, np.exp(lb)), np.exp(lb)) - kl
+
+    lb = optimize.brentq(gap, np.log(beta_ideal / 3), np.log(beta_ideal * 6), xtol=1e-9)
+    return np.exp(lb), fn(*weights(phi_b, np.exp(lb)), np.exp(lb), G, g)
 
 
 def main():
@@ -232,9 +276,11 @@ def main():
     rng = np.random.default_rng(args.seed)
     ks = [int(k) for k in args.ks.split(",")]
     worst = {}
-    print("All figures in points of win rate (1e-2) or in 1e-2 nat. `cost` = truth - ideal. Columns of methods: method - truth.")
-    print("| procedure | Phi | KL | K | beta | ideal W | cost W | cost W_std | cost KL | se W | " + " | ".join(f"{m} W, KL" for m, _ in METHODS) + " |")
+    print("Win rates in points (1e-2), KL in 1e-2 nat. `cost` = truth - ideal at the ideal design's beta, by simulation;")
+    print("`se` its standard error. Under each method: its W and KL minus the truth.\n")
+    print("| procedure | Phi | KL | K | beta | ideal W | cost W | cost W_std | cost KL | se W | " + " | ".join(m for m, _ in METHODS) + " |")
     print("|" + "---|" * (10 + len(METHODS)))
+    budget = []
     for proc, phis in CASES:
         G, g = procedure(proc)
         for name in phis:
@@ -244,28 +290,35 @@ def main():
                 kl0, w0, s0 = ideal(phi, beta, G, g)
                 for K in ks:
                     phi_b = phi(np.arange(K + 1) / K)
-                    e = np.exp((phi_b - phi_b.max()) / beta)
-                    e /= e.mean()
-                    pb = phi_b - beta * 0  # KL formula needs e = exp(phi/beta) up to the same constant as Z
-                    pb = beta * np.log(e)
-                    prompts = (4000 if args.quick else 40000)
-                    mean, se = simulate(e, pb, beta, G, g, prompts, rng)
+                    e, pb = weights(phi_b, beta)
+                    mean, se = simulate(e, pb, beta, G, g, 6000 if args.quick else 40000, rng)
                     cells = []
                     for m, fn in METHODS:
-                        val = fn(e, pb, beta, G, g)
-                        err = (val - mean) * 100
+                        err = (fn(e, pb, beta, G, g) - mean) * 100
                         cells.append(f"{err[0]:+.3f}, {err[2]:+.2f}")
                         worst.setdefault((m, K), []).append(np.abs(err))
                     c = (mean - np.array([w0, s0, kl0])) * 100
-                    print(f"| {proc} | {name} | {kl} | {K} | {beta:.5f} | {w0:.5f} | {c[0]:+.3f} | {c[1]:+.3f} | {c[2]:+.2f} | {se[0]*100:.3f} | " + " | ".join(cells) + " |", flush=True)
-    print("\nWorst absolute error over all cases (W, W_std in points; KL in 1e-2 nat):")
+                    print(
+                        f"| {proc} | {name} | {kl} | {K} | {beta:.5f} | {w0:.5f} | {c[0]:+.3f} | {c[1]:+.3f} | {c[2]:+.2f} | {se[0] * 100:.4f} | "
+                        + " | ".join(cells) + " |", flush=True,
+                    )
+                    b5, r5 = equal_kl(lambda *a: rank_conditional(*a, r=5, nv=12), phi_b, kl, beta, G, g, kl_only=expected_kl)
+                    bi, ri = equal_kl(marginal_law, phi_b, kl, beta, G, g, kl_only=lambda e, pb, b: np.mean(special.xlogy(e, e)))
+                    ba, ra = equal_kl(averaged_reward, phi_b, kl, beta, G, g)
+                    budget.append(
+                        f"| {proc} | {name} | {kl} | {K} | {beta:.5f} | {b5:.5f} | {w0:.5f} | {(r5[0] - w0) * 100:+.3f} | {(r5[1] - s0) * 100:+.3f} "
+                        f"| {(ri[0] - r5[0]) * 100:+.3f} | {(ra[0] - r5[0]) * 100:+.3f} |"
+                    )
+    print("\nWorst absolute error over all cases at the design's beta (W, W_std in points; KL in 1e-2 nat):\n")
     print("| method | " + " | ".join(f"K={k}" for k in ks) + " |")
     print("|" + "---|" * (len(ks) + 1))
     for m, _ in METHODS:
         print(f"| {m} | " + " | ".join("/".join(f"{x:.3f}" for x in np.max(worst[m, k], 0)) for k in ks) + " |")
+    print("\nAt equal KL spent (each method at the beta where its own KL is the budget; truth = Gauss r=5 with the exact KL), points:\n")
+    print("| procedure | Phi | KL | K | ideal beta | beta at K | ideal W | cost W | cost W_std | marginal - truth | avg reward - truth |")
+    print("|" + "---|" * 11)
+    print("\n".join(budget))
 
 
 if __name__ == "__main__":
-    t = time.time()
     main()
-    print(f"\n{time.time()-t:.0f} s")
