@@ -24,12 +24,13 @@ LD = np.longdouble
 ORDER = 40
 
 
-def _series(y0, Y, D, n, sign):
-    """Taylor coefficients at y0 of Y, D = Y', L = log D."""
+def _series(y0, Y, L, n, sign):
+    """Taylor coefficients at y0 of Y, D = Y', L = log D (L is the state: D may underflow, harmlessly)."""
+    D = np.exp(L)
     m = n - 1
     a, p, q, r, d, l = (np.zeros(ORDER + 2, LD) for _ in range(6))
     a[0], a[1] = Y, D
-    d[0], l[0] = D, np.log(D)
+    d[0], l[0] = D, L
     p[0], q[0] = np.exp(m * np.log(Y)), np.exp(m * np.log(y0))
     for k in range(ORDER):
         if k:
@@ -58,10 +59,10 @@ def steps(n, sign):
     """Generator over Taylor steps: (y0, h, series, integrals so far)."""
     y = (LD(1e-26) / n**2) ** (LD(1) / (2 * n - 1))
     c = sign * LD(n) / (2 * n - 1)  # log Y' = sign N^2 y^{2N-1}/(2N-1) to leading order; below 1e-26
-    Y, D = y, LD(1) + c * n * y ** (2 * n - 1)
+    Y, L = y, c * n * y ** (2 * n - 1)
     I1, I3, I2 = LD(0), y * y / 2, LD(0)
     while True:
-        a, d, l = _series(y, Y, D, n, sign)
+        a, d, l = _series(y, Y, L, n, sign)
         dl = np.convolve(d, l)[: ORDER + 1]
         # I2 = int Y^N y^{N-1}: kept as an independent check of the identity for W
         m = np.zeros(ORDER + 1, LD)
@@ -73,9 +74,10 @@ def steps(n, sign):
         q[0] = np.exp((n - 1) * np.log(y))
         for k in range(1, ORDER + 1):
             q[k] = q[k - 1] * (n - k) / k / y
-        series = (a, d, _integral(dl), _integral(a), _integral(np.convolve(m, q)[: ORDER + 1]))
+        series = (a, l, _integral(dl), _integral(a), _integral(np.convolve(m, q)[: ORDER + 1]))
         # the truncated tail of each series below 1e-21 of its natural scale
-        scales = ((a, Y), (d, D), (dl, D))
+        D = max(d[0], LD(1e-30))  # below that the density no longer counts
+        scales = ((a, Y), (d, D), (dl, D), (l, max(abs(L), LD(1))))
         tails = [(abs(c[k]) / size, k) for c, size in scales for k in (ORDER - 1, ORDER) if c[k] != 0]
         h = min(LD(1e-21) ** (LD(1) / k) * t ** (-LD(1) / k) for t, k in tails) if tails else y
         h = min(h, y)
@@ -83,12 +85,12 @@ def steps(n, sign):
         I1 += _at(series[2], h)
         I3 += _at(series[3], h)
         I2 += _at(series[4], h)
-        Y, D, y = _at(a, h), _at(d, h), y + h
+        Y, L, y = _at(a, h), _at(l, h), y + h
 
 
 def figures(n, sign, y, h, series, ints):
-    a, d, s1, s3, s2 = series
-    b, Y, D = y + h, _at(a, h), _at(d, h)
+    a, l, s1, s3, s2 = series
+    b, Y, D = y + h, _at(a, h), np.exp(_at(l, h))
     I1, I3, I2 = ints[0] + _at(s1, h), ints[1] + _at(s3, h), ints[2] + _at(s2, h)
     kl = I1 / Y + np.log(b / Y)
     beta = np.exp(-(n - 1) * np.log(Y) - n * np.log(b))
