@@ -89,9 +89,11 @@ pub enum Warning {
     },
     /// Reweighting left few effective samples: its figures are coarse and biased.
     #[error(
-        "{transform} at KL {kl}: {ess:.1} effective responses of {responses} per prompt; best-of-N figures are biased by up to {bias:.3}"
+        "{procedure}, {transform} at KL {kl}: {ess:.1} effective responses of {responses} per prompt; a table of this size shifts its win rate by about {shift:+.3}"
     )]
     LowEffectiveSamples {
+        /// The procedure.
+        procedure: String,
         /// The transform.
         transform: String,
         /// The KL asked for.
@@ -100,8 +102,8 @@ pub enum Warning {
         ess: f64,
         /// Responses in the evaluation part, per prompt.
         responses: usize,
-        /// Bound on the bias.
-        bias: f64,
+        /// Expected win rate on a table of this size minus that of the theory.
+        shift: f64,
     },
     /// The win rate has reached 1 to double precision before the budget was spent.
     #[error(

@@ -76,6 +76,13 @@ impl Question {
 /// [`Error::OutOfRange`] for a budget or K out of range; [`Error::Unsupported`] for a `table:FILE` that was not read;
 /// [`Error::BetaTooSmall`] where a transform named by the caller cannot be evaluated at the β asked for.
 pub fn design(question: &Question) -> Result<Design> {
+    design_with_transforms(question).map(|(design, _)| design)
+}
+
+/// The answer, and the transforms of its rows (in the order asked for, not in the rows' order).
+pub(crate) fn design_with_transforms(
+    question: &Question,
+) -> Result<(Design, Vec<Arc<dyn Transform>>)> {
     if let Some(k) = question.k {
         Error::range(
             "K",
@@ -121,7 +128,7 @@ pub fn design(question: &Question) -> Result<Design> {
     } else {
         Vec::new()
     };
-    Ok(Design {
+    let design = Design {
         procedure: question.procedure.to_string(),
         kl,
         k: question.k,
@@ -138,7 +145,8 @@ pub fn design(question: &Question) -> Result<Design> {
         points,
         phi,
         warnings,
-    })
+    };
+    Ok((design, transforms))
 }
 
 /// The transforms to compare, ready to be evaluated and each once.

@@ -1,4 +1,4 @@
-//! CTRL tried on recorded rollouts: what reweighting a finite table of responses says before any training.
+//! What a run on recorded rollouts answers: the documented, stable shape of `results.json`.
 
 use serde::{Deserialize, Serialize};
 
@@ -43,13 +43,16 @@ pub struct Measurement {
     /// Win rates by each reward column: responses are selected by the training reward under the
     /// procedure, and judged by this column.
     pub judged: Vec<Judged>,
-    /// What the theory says with perfect calibration, at this β.
+    /// What `design` predicts at the budget: with perfect calibration; for `raw`, from the calibration part.
     pub predicted: Prediction,
-    /// What the theory says this very measurement shows on a table of this size (finite K, finite
-    /// evaluation part): the mean over simulated tables.
-    pub expected: Prediction,
-    /// A bound on the bias of `win_rate` that reusing a finite set of responses brings.
-    pub bias_bound: f64,
+    /// What this very measurement shows, in theory, on a table of this size (finite K, finite evaluation part, no ties): the mean
+    /// over simulated tables. Absent for `raw`, whose law depends on the reward.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Prediction>,
+    /// The chance that some response is drawn twice on either side, which bounds the difference between the win rate measured here
+    /// (draws with replacement from a finite set) and that of distinct draws. Absent where the number of draws is not fixed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bias_bound: Option<f64>,
 }
 
 /// Win rates by one judge.
