@@ -1,1 +1,20 @@
-//! Records and files of infalign: rollouts, rewards, calibration tables, the run directory.
+//! Records and files of infalign: reward tables, calibration tables, the run directory.
+//!
+//! [`read_table`] takes what people have (JSONL, CSV, Parquet; one row per prompt with lists, or one
+//! row per response) to one [`RewardTable`]; [`write_table`] and [`write_calibration`] write files
+//! whose bytes depend on nothing but the table; [`RunDir`] holds a run that may be killed at any
+//! moment and ends with the same bytes when it is started again.
+
+mod calibration;
+mod error;
+mod read;
+mod run;
+mod table;
+mod write;
+
+pub use calibration::{Calibration, read_calibration, write_calibration};
+pub use error::{Error, Kind, Place, Result, Role, Spot};
+pub use read::{ReadOptions, read_csv, read_jsonl, read_parquet, read_table};
+pub use run::{Existing, Fingerprint, Identity, Manifest, Outcome, RunDir, StageRecord};
+pub use table::{ResponseCounts, RewardTable, TableBuilder};
+pub use write::{Compression, TableFormat, write_atomic, write_table, write_table_to};

@@ -77,6 +77,22 @@ pub enum Error {
         /// What is allowed, for example "finite".
         allowed: &'static str,
     },
+    /// A prompt without rewards.
+    #[error("prompt {prompt} has no rewards: every prompt needs at least one")]
+    NoRewards {
+        /// Zero-based position of the prompt.
+        prompt: usize,
+    },
+    /// A reward that is NaN or infinite.
+    #[error("prompt {prompt}: rewards[{index}] = {value}: rewards must be finite")]
+    BadReward {
+        /// Zero-based position of the prompt.
+        prompt: usize,
+        /// Zero-based position among its rewards.
+        index: usize,
+        /// The value there.
+        value: f64,
+    },
     /// Two lists that belong together differ in length.
     #[error(
         "{left} has {left_len} values but {right} has {right_len}: they must be as long as each other"

@@ -29,6 +29,18 @@ pub enum Warning {
         /// The KL of the row.
         reached: f64,
     },
+    /// With K rollouts Φ(Ĉ) takes few values: not even β → 0 spends the budget.
+    #[error("{transform} with K = {k} cannot spend {kl} nats: at most {max:.4}")]
+    KlUnreachableAtK {
+        /// The transform.
+        transform: String,
+        /// Rollouts per prompt.
+        k: usize,
+        /// The KL asked for.
+        kl: f64,
+        /// The most it can spend.
+        max: f64,
+    },
     /// A table transform that falls somewhere: allowed, but rarely meant.
     #[error(
         "{transform} decreases between u = {from} and u = {to}: better responses are rewarded less there"
@@ -53,7 +65,7 @@ pub enum Warning {
     },
     /// Few rollouts: the calibrated reward is coarse for the chosen transform.
     #[error(
-        "K = {k} rollouts per prompt cost {loss:.4} of win rate for {transform}; K ≥ {enough} keeps the loss within {wanted}"
+        "K = {k} rollouts per prompt cost {loss:.4} of win rate for {transform}; {}", match enough { Some(enough) => format!("K ≥ {enough} keeps the loss within {wanted}"), None => format!("no K up to 4096 keeps the loss within {wanted}") }
     )]
     SmallK {
         /// The transform.
@@ -62,8 +74,8 @@ pub enum Warning {
         k: usize,
         /// Win rate lost against perfect calibration.
         loss: f64,
-        /// The smallest K within `wanted`.
-        enough: usize,
+        /// The smallest K within `wanted`, if one up to 4096 is.
+        enough: Option<usize>,
         /// The loss that is taken as acceptable.
         wanted: f64,
     },

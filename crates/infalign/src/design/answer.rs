@@ -1,4 +1,4 @@
-//! The answer to "which transform and β for this procedure and KL budget": a table of transforms.
+//! What a design answers: the documented, stable shape of its JSON.
 
 use serde::{Deserialize, Serialize};
 
@@ -46,22 +46,26 @@ pub struct TransformRow {
     pub standard_win_rate: f64,
     /// `(W − ½)/(W* − ½)` at the same budget.
     pub share_of_optimum: f64,
-    /// The same with Ĉ from K rollouts in place of C (with `--k`).
+    /// The same with Ĉ from K rollouts in place of C (with `--k`; not for `raw`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_k: Option<AtK>,
 }
 
-/// What calibrating from K rollouts leaves of a design.
+/// What calibrating from K rollouts leaves of a design, when the same KL is spent.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct AtK {
-    /// KL(π‖p) in nats, spent per prompt.
+    /// Price of KL to train with, so that Φ(Ĉ) spends the budget.
+    pub beta: f64,
+    /// KL(π‖p) in nats, expected over calibration tables.
     pub kl: f64,
-    /// Inference-time win rate.
+    /// Inference-time win rate, expected over calibration tables.
     pub win_rate: f64,
-    /// Standard win rate.
+    /// Standard win rate, expected over calibration tables.
     pub standard_win_rate: f64,
     /// Win rate lost against perfect calibration at the same KL.
     pub loss: f64,
+    /// What the β of perfect calibration would spend at this K.
+    pub kl_at_ideal_beta: f64,
     /// The smallest K that keeps the loss within 0.01, if one up to 4096 does.
     pub enough: Option<usize>,
 }
@@ -86,7 +90,7 @@ pub struct OptimumRow {
 pub struct Certificate {
     /// `J* − J ≤ gap` where W is concave; `None` where it is not.
     pub gap: Option<f64>,
-    /// Largest deviation of log f from Φ_f/β − log Z, weighted by f: zero at a stationary point.
+    /// Largest deviation of log f from `Φ_f/β − log Z`, weighted by f: zero at a stationary point.
     pub stationarity: f64,
     /// Starting points tried.
     pub starts: usize,

@@ -1,0 +1,268 @@
+//! The run directory: `runs/<name>/`, whose stages are done once, and whose bytes do not tell whether
+//! the run was ever killed.
+//!
+//! | file | what |
+//! |---|---|
+//! | `.lock` | held while a process works here; empty |
+//! | `config.toml` | the configuration as resolved |
+//! | `manifest.json` | version, seed, hashes of configuration, inputs and stages; no times, no host names |
+//! | everything else | written by stages |
+//!
+//! Killed at any moment, the directory holds whole files only (beside `*.infalign-tmp`, swept up by
+//! the next open), and a stage counts as done only when the manifest says so with the hashes of its
+//! outputs. Started again, a stage with the same inputs and untouched outputs is skipped.
+
+mod config;
+mod fingerprint;
+mod lock;
+mod manifest;
+mod sweep;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+
+use crate::{
+    error::{Error, Result},
+    write::{Output, write_atomic},
+};
+pub use fingerprint::Fingerprint;
+use lock::Lock;
+pub use manifest::{Manifest, StageRecord};
+
+const CONFIG: &str = "config.toml";
+const MANIFEST: &str = "manifest.json";
+
+/// What makes a run this run: another one needs another directory.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity<'a, C> {
+    /// The version of the program; another version does the stages again.
+    pub version: &'a str,
+    /// The seed of all randomness.
+    pub seed: u64,
+    /// The configuration as resolved; a table in TOML's sense.
+    pub config: &'a C,
+    /// The files that the run reads, as the user named them; their contents are hashed.
+    pub inputs: &'a [&'a Path],
+}
+
+/// What to do with a run directory that is already there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// Go on where it was, if it has the same configuration and seed.
+    Resume,
+    /// Remove what the earlier run made and start afresh.
+    Overwrite,
+}
+
+/// Whether a stage had to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its inputs and outputs were as recorded.
+    Skipped,
+    /// It ran, and its outputs are recorded.
+    Done,
+}
+
+/// An open run directory, locked against other processes until it is dropped.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    manifest: Manifest,
+    _lock: Lock,
+}
+
+impl RunDir {
+    /// Creates `runs/<name>` or opens it again.
+    ///
+    /// # Errors
+    /// [`Error::RunName`], [`Error::Locked`], [`Error::NotARun`] (also with `Overwrite`: only runs
+    /// are ever removed), [`Error::ConfigDiffers`] with the keys, [`Error::DamagedRun`], an input
+    /// that cannot be read, or the disk's refusal.
+    pub fn open<C: Serialize>(
+        runs: impl AsRef<Path>,
+        name: &str,
+        identity: &Identity<'_, C>,
+        existing: Existing,
+    ) -> Result<Self> {
+        check_name(name)?;
+        let config = config::to_toml(identity.config)?;
+        let fresh = Manifest::new(identity, &config)?;
+        let path = runs.as_ref().join(name);
+        fs::create_dir_all(&path).map_err(|e| Error::write(&path, e))?;
+        sweep::refuse_foreign(&path)?;
+        let lock = Lock::take(&path)?;
+        sweep::unfinished(&path)?;
+
+        let mut run = Self {
+            path,
+            manifest: fresh,
+            _lock: lock,
+        };
+        let manifest_path = run.path.join(MANIFEST);
+        let begun = manifest_path.exists();
+        if begun && existing == Existing::Overwrite {
+            // The manifest first: from here on the old stages do not count.
+            run.save_manifest()?;
+            run.save_config(&config)?;
+            sweep::all_but(&run.path, &[lock::FILE, MANIFEST, CONFIG])?;
+        } else if begun {
+            let old = Manifest::load(&manifest_path)?;
+            let differing =
+                config::differences(&run.path.join(CONFIG), &config, &old, &run.manifest)?;
+            if !differing.is_empty() {
+                return Err(Error::ConfigDiffers {
+                    path: run.path,
+                    keys: differing,
+                });
+            }
+            run.manifest.stages = old.stages;
+            run.save_manifest()?;
+        } else {
+            run.save_config(&config)?;
+            run.save_manifest()?;
+        }
+        Ok(run)
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of a file of the run, named with `/`.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// What is on record.
+    #[must_use]
+    pub const fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Writes a file of the run whole or not at all, with the folders that it needs.
+    ///
+    /// # Errors
+    /// What `fill` or the disk said.
+    pub fn write(&self, name: &str, fill: impl FnOnce(Output<'_>) -> io::Result<()>) -> Result<()> {
+        let path = self.file(name);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(|e| Error::write(folder, e))?;
+        }
+        write_atomic(path, fill)
+    }
+
+    /// Does a stage unless it is done: `work` must write every one of `outputs` (names with `/`,
+    /// through [`RunDir::write`] or [`write_atomic`]), as a function of what went into `inputs`.
+    ///
+    /// # Errors
+    /// What `work` said; the stage then counts as not done. [`Error::Bug`] when an output is not
+    /// there afterwards.
+    pub fn stage<E: From<Error>>(
+        &mut self,
+        name: &str,
+        inputs: &Fingerprint,
+        outputs: &[&str],
+        work: impl FnOnce(&Self) -> Result<(), E>,
+    ) -> Result<Outcome, E> {
+        let inputs = inputs
+            .clone()
+            .bytes("version", self.manifest.version.as_bytes())
+            .hex();
+        if let Some(record) = self.manifest.stages.get(name)
+            && record.inputs == inputs
+            && record.outputs.keys().eq(&sorted(outputs))
+            && self.intact(record)?
+        {
+            return Ok(Outcome::Skipped);
+        }
+        work(self)?;
+        let mut record = StageRecord {
+            inputs,
+            outputs: Default::default(),
+        };
+        for &output in outputs {
+            let path = self.file(output);
+            let hash = Fingerprint::of_file(&path).map_err(|e| match e {
+                Error::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                    Error::Bug {
+                        what: format!("stage `{name}` did not write {}", path.display()),
+                    }
+                }
+                other => other,
+            })?;
+            record.outputs.insert(output.to_owned(), hash);
+        }
+        let before = self.manifest.stages.insert(name.to_owned(), record);
+        self.drop_orphans(before)?;
+        self.save_manifest()?;
+        Ok(Outcome::Done)
+    }
+
+    fn intact(&self, record: &StageRecord) -> Result<bool> {
+        for (output, hash) in &record.outputs {
+            let path = self.file(output);
+            if !path.is_file() || Fingerprint::of_file(&path)? != *hash {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Removes what an earlier form of a stage wrote and no stage writes now.
+    fn drop_orphans(&self, before: Option<StageRecord>) -> Result<()> {
+        for orphan in before
+            .into_iter()
+            .flat_map(|record| record.outputs.into_keys())
+        {
+            if !self
+                .manifest
+                .stages
+                .values()
+                .any(|stage| stage.outputs.contains_key(&orphan))
+            {
+                sweep::remove(&self.file(&orphan))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn save_config(&self, config: &str) -> Result<()> {
+        write_atomic(self.path.join(CONFIG), |f| f.write_all(config.as_bytes()))
+    }
+
+    fn save_manifest(&self) -> Result<()> {
+        let text = self.manifest.to_json()?;
+        let path = self.path.join(MANIFEST);
+        if fs::read(&path).is_ok_and(|old| old == text.as_bytes()) {
+            return Ok(());
+        }
+        write_atomic(path, |f| f.write_all(text.as_bytes()))
+    }
+}
+
+fn sorted(names: &[&str]) -> Vec<String> {
+    let mut names: Vec<String> = names.iter().map(|&n| n.to_owned()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
+        return Err(Error::RunName {
+            name: name.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

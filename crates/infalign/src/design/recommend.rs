@@ -1,0 +1,107 @@
+//! Which transform to train with, and why, in one sentence.
+//!
+//! Rule: the gentlest transform whose win rate is within [`CLOSE`] of the best. Gentle transforms keep more of the reward's signal per
+//! sample and lose less to a finite K; near the top the exponent hardly matters. With K given, the comparison is at K.
+
+use super::{Recommended, TransformRow, rows::ACCEPTABLE_LOSS};
+use crate::{Warning, optimum::Optimum, transform::TransformSpec};
+
+/// Win rate that is worth giving up for a gentler transform.
+const CLOSE: f64 = 0.001;
+
+/// What a row wins at the K at hand, or with perfect calibration where no K is given.
+fn attained(row: &TransformRow) -> f64 {
+    row.at_k.map_or(row.win_rate, |at| at.win_rate)
+}
+
+/// Order of gentleness: the identity, then exponentials by |t|, then all others in the order of their win rates.
+fn harshness(row: &TransformRow) -> f64 {
+    match row.transform.parse::<TransformSpec>() {
+        Ok(TransformSpec::Ready(t)) if t.to_string() == "identity" => 0.0,
+        _ => row
+            .transform
+            .strip_prefix("exp:")
+            .and_then(|t| t.parse::<f64>().ok())
+            .map_or(f64::INFINITY, f64::abs),
+    }
+}
+
+/// Chooses among rows that are sorted best first. `raw` is never chosen: it is what the others are compared with.
+pub(super) fn choose(rows: &[TransformRow], optimum: &Optimum) -> Recommended {
+    let candidates: Vec<&TransformRow> = rows.iter().filter(|r| r.transform != "raw").collect();
+    let best = candidates
+        .iter()
+        .copied()
+        .max_by(|a, b| attained(a).total_cmp(&attained(b)));
+    let Some(best) = best else {
+        return Recommended {
+            transform: "optimal".to_owned(),
+            beta: optimum.beta,
+            kl: optimum.kl,
+            win_rate: optimum.win_rate,
+            standard_win_rate: optimum.standard_win_rate,
+            reason: "no other transform was given".to_owned(),
+        };
+    };
+    let near = candidates
+        .iter()
+        .copied()
+        .filter(|r| attained(r) >= attained(best) - CLOSE);
+    let chosen = near
+        .min_by(|a, b| harshness(a).total_cmp(&harshness(b)))
+        .unwrap_or(best);
+    Recommended {
+        transform: chosen.transform.clone(),
+        beta: chosen.at_k.map_or(chosen.beta, |at| at.beta),
+        kl: chosen.at_k.map_or(chosen.kl, |at| at.kl),
+        win_rate: attained(chosen),
+        standard_win_rate: chosen
+            .at_k
+            .map_or(chosen.standard_win_rate, |at| at.standard_win_rate),
+        reason: reason(chosen, best, &candidates),
+    }
+}
+
+fn reason(chosen: &TransformRow, best: &TransformRow, candidates: &[&TransformRow]) -> String {
+    let mut text = format!(
+        "{} keeps {:.1}% of the gain that any reward could bring",
+        chosen.transform,
+        100.0 * chosen.share_of_optimum
+    );
+    if chosen.transform != best.transform {
+        text += &format!(
+            "; {} would add {:.4} and is harsher on finite samples",
+            best.transform,
+            attained(best) - attained(chosen)
+        );
+    } else if let Some(identity) = candidates.iter().find(|r| r.transform == "identity")
+        && chosen.transform != "identity"
+    {
+        text += &format!(
+            "; calibration alone wins {:.4} less",
+            attained(chosen) - attained(identity)
+        );
+    }
+    text
+}
+
+/// A warning when the recommended transform loses much to the K at hand.
+pub(super) fn warn_of_k(
+    rows: &[TransformRow],
+    recommended: &Recommended,
+    k: Option<usize>,
+    warnings: &mut Vec<Warning>,
+) {
+    let row = rows.iter().find(|r| r.transform == recommended.transform);
+    if let (Some(k), Some(at)) = (k, row.and_then(|r| r.at_k))
+        && at.loss > ACCEPTABLE_LOSS
+    {
+        warnings.push(Warning::SmallK {
+            transform: recommended.transform.clone(),
+            k,
+            loss: at.loss,
+            enough: at.enough,
+            wanted: ACCEPTABLE_LOSS,
+        });
+    }
+}

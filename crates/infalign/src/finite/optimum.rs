@@ -1,0 +1,355 @@
+//! The coupled optimum of a finite problem, at a price of KL or at a KL budget, with the evidence for it.
+//!
+//! max_q J(q) = W(q) − β KL(q‖p). For concave W the tangent at q lies above W, so every policy h has (derived; MATH of the paper's
+//! dual, \[IA\], arXiv 2412.19792) J(h) ≤ W(q) + Σ R (h − q) − β KL(h), whose maximum over h is at q̂ ∝ p e^{R/β}. Hence
+//!
+//! J* − J(q) ≤ β log Σ p e^{R/β} − Σ R q + β KL(q) = β KL(q‖q̂),
+//!
+//! and the last form, a sum of non-negative terms, is the gap reported. At a budget β is the multiplier, and W* − W(q) ≤ gap too, since
+//! W(h) ≤ J(h) + β k for every h with KL(h) ≤ k. Where W is not concave the ascent starts from several policies, and the
+//! certificate says how many agree.
+//!
+//! | input | answer |
+//! |---|---|
+//! | β or KL not positive and finite | error |
+//! | a KL beyond what a concentration on the best responses spends | error with that largest KL |
+//! | one response, or equal rewards | at β the base, W = ½; every KL is out of reach |
+
+use super::{
+    climb::{Goal, State, climb},
+    policy::{FinitePolicy, kl_term, tilt_to_kl},
+    set::{FiniteProblem, check_beta},
+};
+use crate::{
+    Error, Result, design::Certificate, procedure::Shape, tilted::check_kl, transform::Exp,
+};
+
+/// Responses that get a start of their own where W is not concave: half of the mass on one of the best.
+const FAVOURITES: usize = 8;
+/// Objectives within this of the best agree with it.
+const AGREE: f64 = 1e-9;
+
+/// The best policy of a finite problem.
+#[derive(Debug, Clone)]
+pub struct FiniteOptimum {
+    /// The price of KL.
+    pub beta: f64,
+    /// KL(π‖p) in nats.
+    pub kl: f64,
+    /// Inference-time win rate W^T.
+    pub win_rate: f64,
+    /// Win rate of one plain sample.
+    pub standard_win_rate: f64,
+    /// The policy.
+    pub policy: FinitePolicy,
+    /// R at the policy, mean 0 under it: ordinary KL-regularised RL on this reward at `beta` leads to the same policy.
+    pub reward: Vec<f64>,
+    /// Why it is believed.
+    pub certificate: Certificate,
+}
+
+impl FiniteOptimum {
+    /// The optimum at price β.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for a β that is not positive and finite.
+    pub fn at_beta(problem: &FiniteProblem, beta: f64) -> Result<Self> {
+        check_beta(beta)?;
+        best(problem, Goal::Price(beta))
+    }
+
+    /// The optimum that spends `kl` nats.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for a KL that is not positive and finite; [`Error::KlUnreachable`] where concentrating on the best
+    /// responses spends less.
+    pub fn at_kl(problem: &FiniteProblem, kl: f64) -> Result<Self> {
+        check_kl(kl)?;
+        best(problem, Goal::Budget(kl))
+    }
+}
+
+fn best(problem: &FiniteProblem, goal: Goal) -> Result<FiniteOptimum> {
+    let concave = problem.procedure().shape() == Shape::Concave;
+    let values = if concave {
+        vec![first(problem)]
+    } else {
+        starts(problem)
+    };
+    let mut states = Vec::with_capacity(values.len());
+    let mut refused = None;
+    for values in &values {
+        match start(problem, values, goal) {
+            Ok(policy) => states.push(climb(problem, policy, goal)),
+            Err(error) => refused = Some(further(refused, error)),
+        }
+    }
+    let top = states
+        .iter()
+        .max_by(|a, b| a.objective(goal).total_cmp(&b.objective(goal)));
+    match (top, refused) {
+        (Some(top), _) => {
+            let enough = top.objective(goal) - AGREE;
+            let agreeing = states
+                .iter()
+                .filter(|s| s.objective(goal) >= enough)
+                .count();
+            Ok(finish(problem, top, goal, (states.len(), agreeing)))
+        }
+        (None, Some(error)) => Err(error),
+        (None, None) => Err(Error::Empty { name: "starts" }),
+    }
+}
+
+/// Of two refusals, the one that reached further.
+fn further(known: Option<Error>, new: Error) -> Error {
+    match (known, &new) {
+        (Some(Error::KlUnreachable { what, kl, max }), Error::KlUnreachable { max: now, .. })
+            if max >= *now =>
+        {
+            Error::KlUnreachable { what, kl, max }
+        }
+        _ => new,
+    }
+}
+
+/// The policy that training on these values leads to.
+fn start(problem: &FiniteProblem, values: &[f64], goal: Goal) -> Result<FinitePolicy> {
+    match goal {
+        Goal::Price(beta) => problem.tilt(values, beta),
+        Goal::Budget(kl) => {
+            let what = "the coupled optimum of this finite set";
+            tilt_to_kl(problem.base(), values, kl, what).map(|(_, policy)| policy)
+        }
+    }
+}
+
+/// R at the base: what the first round of alternation would train on.
+fn first(problem: &FiniteProblem) -> Vec<f64> {
+    problem.gradient_at(problem.base())
+}
+
+/// Values whose tilts are starting policies: R at the base, the scores, steep transforms that reach for the best or clear out the worst,
+/// and half of the mass on each of the best responses.
+fn starts(problem: &FiniteProblem) -> Vec<Vec<f64>> {
+    let scores: Vec<f64> = problem.scores().iter().map(|c| c.below()).collect();
+    let steep = [10.0, -10.0, -40.0]
+        .into_iter()
+        .filter_map(|t| Exp::new(t).ok());
+    let mut values = vec![first(problem), scores.clone()];
+    values.extend(steep.map(|transform| problem.values(&transform)));
+    let base = problem.base();
+    let mut best: Vec<usize> = (0..base.len()).collect();
+    best.sort_by(|&a, &b| {
+        (scores[b], base[b])
+            .partial_cmp(&(scores[a], base[a]))
+            .unwrap_or(std::cmp::Ordering::Equal)
+    });
+    for &favourite in best.iter().take(FAVOURITES) {
+        let mut value = vec![0.0; base.len()];
+        value[favourite] = 1.0;
+        values.push(value);
+    }
+    values
+}
+
+fn finish(
+    problem: &FiniteProblem,
+    state: &State,
+    goal: Goal,
+    (starts, agreeing): (usize, usize),
+) -> FiniteOptimum {
+    let beta = state.price(goal);
+    let masses = state.policy.masses();
+    let mean: f64 = masses.iter().zip(&state.reward).map(|(q, r)| q * r).sum();
+    let reward: Vec<f64> = state.reward.iter().map(|r| r - mean).collect();
+    let tilt: Vec<f64> = reward.iter().map(|r| r / beta).collect();
+    let response = FinitePolicy::from_tilt(problem.base(), &tilt);
+    let (mut gap, mut stationarity) = (0.0, 0.0f64);
+    let logs = state.policy.log_ratio().iter().zip(response.log_ratio());
+    for ((q, h), (l, m)) in masses.iter().zip(response.masses()).zip(logs) {
+        gap += kl_term(*h, *q, l - m);
+        stationarity = stationarity.max(q * (l - m).abs());
+    }
+    FiniteOptimum {
+        beta,
+        kl: state.policy.kl(),
+        win_rate: state.win_rate,
+        standard_win_rate: problem.standard_win_rate(&state.policy),
+        policy: state.policy.clone(),
+        reward,
+        certificate: Certificate {
+            gap: (problem.procedure().shape() == Shape::Concave).then_some(beta * gap),
+            stationarity,
+            starts,
+            agreeing,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "problems are valid")]
+
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        finite::Levels,
+        procedure::{Procedure, ProcedureSpec},
+    };
+
+    fn problem(text: &str, masses: &[f64]) -> FiniteProblem {
+        let procedure: Arc<dyn Procedure> = match text.parse().unwrap() {
+            ProcedureSpec::Ready(p) => p,
+            other @ ProcedureSpec::Cdf(_) => panic!("{other} needs a file"),
+        };
+        Levels::new(masses).unwrap().problem(procedure).unwrap()
+    }
+
+    fn equal(l: usize) -> Vec<f64> {
+        vec![1.0 / l as f64; l]
+    }
+
+    #[test]
+    fn two_levels_by_a_scan() {
+        for text in [
+            "best-of:8",
+            "worst-of:8",
+            "order:2/3",
+            "rewind:0.6/4",
+            "standard",
+        ] {
+            for beta in [0.02, 0.1, 0.5] {
+                let problem = problem(text, &[0.7, 0.3]);
+                let j = |q: f64| {
+                    let policy = problem.policy(&[1.0 - q, q]).unwrap();
+                    problem.win_rate(&policy) - beta * policy.kl()
+                };
+                let scan = (0..=100_000)
+                    .map(|i| j(f64::from(i) * 1e-5))
+                    .fold(0.0, f64::max);
+                let found = FiniteOptimum::at_beta(&problem, beta).unwrap();
+                let reached = found.win_rate - beta * found.kl;
+                assert!(
+                    reached > scan - 1e-12 && reached < scan + 1e-8,
+                    "{text} at {beta}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn concave_optima_are_certified() {
+        for text in [
+            "standard",
+            "best-of:4",
+            "best-of:64",
+            "best-of:256",
+            "poisson:7",
+            "tilt:9",
+        ] {
+            for masses in [equal(2), equal(50), vec![0.6, 0.3, 0.08, 0.015, 0.005]] {
+                let problem = problem(text, &masses);
+                let top = -masses[masses.len() - 1].ln();
+                for beta in [1e-3, 0.05, 1.0] {
+                    let found = FiniteOptimum::at_beta(&problem, beta).unwrap();
+                    let Certificate {
+                        gap, stationarity, ..
+                    } = found.certificate;
+                    assert!(
+                        gap.unwrap() < 1e-10,
+                        "{text} at β {beta}: {:?}",
+                        found.certificate
+                    );
+                    assert!(stationarity < 1e-6, "{text} at β {beta}: {stationarity}");
+                }
+                for kl in [1e-4, 0.1, 0.5, 0.9, 0.99].map(|share| share * top) {
+                    let found = FiniteOptimum::at_kl(&problem, kl).unwrap();
+                    assert!((found.kl / kl - 1.0).abs() < 1e-9);
+                    let gap = found.certificate.gap.unwrap();
+                    assert!(gap < 1e-10, "{text} at KL {kl}: {:?}", found.certificate);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn price_and_budget_meet() {
+        for text in ["best-of:4", "worst-of:4", "rewind:0.7/4"] {
+            let problem = problem(text, &equal(20));
+            let price = FiniteOptimum::at_beta(&problem, 0.2).unwrap();
+            let budget = FiniteOptimum::at_kl(&problem, price.kl).unwrap();
+            assert!((budget.beta - 0.2).abs() < 1e-5, "{text}: {}", budget.beta);
+            assert!((budget.win_rate - price.win_rate).abs() < 1e-9, "{text}");
+            // Ordinary training on the reward leads to the same policy.
+            let tilt = problem.tilt(&price.reward, 0.2).unwrap();
+            assert!(
+                (problem.win_rate(&tilt) - price.win_rate).abs() < 1e-8,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn values_to_hold_with_many_levels() {
+        // MATH §4: N = 4, β = 0.3.
+        for (text, kl, win_rate) in [
+            ("best-of:4", 0.3701, 0.8401),
+            ("worst-of:4", 0.4089, 0.9250),
+        ] {
+            let found = FiniteOptimum::at_beta(&problem(text, &equal(400)), 0.3).unwrap();
+            assert!((found.kl - kl).abs() < 1e-4, "{text}: {}", found.kl);
+            assert!(
+                (found.win_rate - win_rate).abs() < 1e-4,
+                "{text}: {}",
+                found.win_rate
+            );
+        }
+    }
+
+    #[test]
+    fn plain_sampling_is_tilted_by_the_calibrated_reward() {
+        let problem = problem("standard", &[0.5, 0.2, 0.3]);
+        let found = FiniteOptimum::at_beta(&problem, 0.1).unwrap();
+        let want = problem
+            .tilt(&problem.values(&crate::transform::Identity), 0.1)
+            .unwrap();
+        for (a, b) in found.policy.masses().iter().zip(want.masses()) {
+            assert!((a - b).abs() < 1e-13);
+        }
+    }
+
+    #[test]
+    fn without_concavity_the_starts_are_told() {
+        let found = FiniteOptimum::at_kl(&problem("worst-of:16", &equal(30)), 0.5).unwrap();
+        let Certificate {
+            gap,
+            stationarity,
+            starts,
+            agreeing,
+        } = found.certificate;
+        assert!(gap.is_none() && starts > 5 && agreeing >= 1 && stationarity < 1e-6);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let problem = problem("best-of:4", &[0.9, 0.1]);
+        for beta in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(FiniteOptimum::at_beta(&problem, beta).is_err());
+        }
+        assert!(FiniteOptimum::at_kl(&problem, 0.0).is_err());
+        let error = FiniteOptimum::at_kl(&problem, 3.0).unwrap_err();
+        assert!(
+            matches!(error, Error::KlUnreachable { max, .. } if (max - 10f64.ln()).abs() < 1e-12)
+        );
+    }
+
+    #[test]
+    fn one_level_leaves_nothing_to_choose() {
+        let problem = problem("best-of:4", &[1.0]);
+        let found = FiniteOptimum::at_beta(&problem, 0.1).unwrap();
+        assert_eq!((found.win_rate, found.kl), (0.5, 0.0));
+        assert!(FiniteOptimum::at_kl(&problem, 0.1).is_err());
+    }
+}
