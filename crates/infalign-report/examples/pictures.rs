@@ -43,6 +43,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, judges) in [
         ("report", &["proxy", "gold"][..]),
         ("report-one-judge", &["reward"]),
+        (
+            "report-three-judges",
+            &["a_reward_model_with_a_long_name-v2.1", "gold", "length"],
+        ),
     ] {
         let recorded = rollouts::recorded(&designs, judges);
         fs::write(

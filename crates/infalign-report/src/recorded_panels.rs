@@ -137,7 +137,7 @@ pub(crate) fn panels(
     let mut x = Axis::new(
         "KL(π‖p) spent, nats (square-root scale)",
         0.0,
-        1.1 * reach,
+        1.15 * reach,
         false,
     );
     x.root_ticks = Some(core::iter::once(0.0).chain(group.budgets()).collect());
