@@ -20,7 +20,7 @@ const LABEL_GAP: f64 = 16.0;
 /// the whole name is in the table and under the pointer.
 const LABEL_CHARS: usize = 18;
 const LINE_CHARS: usize = 48;
-/// Widest sans serif that a browser is likely to have (DejaVu, Verdana), against Noto's.
+/// Widest sans serif that a browser is likely to have (Verdana), against Noto's.
 const WIDEST_FONT: f64 = 1.12;
 
 /// The frame that a panel gets, with room for the names of its lines.
@@ -272,13 +272,20 @@ fn point<B: DrawingBackend>(
     pen.mark((x, y), mark.shape, mark.tone, 4.4, false)?;
     if let Some(label) = &mark.label {
         let label = &short(label, LINE_CHARS);
-        let room = frame.right - x - 10.0;
-        let (place, align) = if width(label, BODY.0, BODY.1)? <= room {
-            ((x + 9.0, y + 11.0), Align::Left)
+        let length = width(label, BODY.0, BODY.1)?;
+        // Below and to the right, unless that is outside.
+        let y = if y + 20.0 < frame.bottom {
+            y + 11.0
         } else {
-            ((x - 9.0, y + 11.0), Align::Right)
+            y - 12.0
         };
-        pen.text(label, place, BODY, align, Tone::Ink)?;
+        let left = if x + 9.0 + length <= frame.right {
+            x + 9.0
+        } else {
+            x - 9.0 - length
+        };
+        let place = (left.max(frame.left + 4.0), y);
+        pen.text(label, place, BODY, Align::Left, Tone::Ink)?;
     }
     Ok(())
 }
