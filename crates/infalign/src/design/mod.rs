@@ -52,6 +52,8 @@ pub struct Question {
     pub frontier: bool,
     /// Whether to tabulate Φ* and the recommended Φ.
     pub phi: bool,
+    /// Threads for the frontier; the answer does not depend on it.
+    pub threads: usize,
 }
 
 impl Question {
@@ -66,6 +68,7 @@ impl Question {
             raw: None,
             frontier: false,
             phi: false,
+            threads: 1,
         }
     }
 }

@@ -64,6 +64,9 @@ pub struct Judged {
     pub win_rate: Estimate,
     /// Win rate of one plain sample against one plain sample.
     pub standard_win_rate: Estimate,
+    /// `win_rate` minus that of `raw` at the same procedure and budget, paired by prompt; absent for `raw` itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over_raw: Option<Estimate>,
 }
 
 /// Figures that the theory gives.
