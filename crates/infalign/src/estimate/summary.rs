@@ -30,6 +30,7 @@ use crate::{Error, Result};
 
 /// A mean over prompts (the independent unit) with its uncertainty.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Estimate {
     /// Mean over prompts.
     pub mean: f64,
