@@ -17,9 +17,15 @@ struct Step {
 /// How a check is made.
 enum Work {
     /// `cargo` with these arguments, and one environment variable where it needs one.
-    Cargo { args: &'static [&'static str], env: Option<(&'static str, &'static str)> },
+    Cargo {
+        args: &'static [&'static str],
+        env: Option<(&'static str, &'static str)>,
+    },
     /// A task of this program, with the command that runs it alone.
-    Task { run: fn(&Path) -> Result<()>, command: &'static str },
+    Task {
+        run: fn(&Path) -> Result<()>,
+        command: &'static str,
+    },
 }
 
 /// Runs every check; the tests come last, so that their closing lines end the output.
@@ -37,24 +43,53 @@ pub(crate) fn run(root: &Path) -> Result<()> {
                 step_start.elapsed().as_secs_f64(),
             );
         }
-        times.push(format!("{} {:.1} s", step.name, step_start.elapsed().as_secs_f64()));
+        times.push(format!(
+            "{} {:.1} s",
+            step.name,
+            step_start.elapsed().as_secs_f64()
+        ));
     }
-    println!("ci passed in {:.1} s: {}", start.elapsed().as_secs_f64(), times.join(", "));
+    println!(
+        "ci passed in {:.1} s: {}",
+        start.elapsed().as_secs_f64(),
+        times.join(", ")
+    );
     Ok(())
 }
 
 /// The checks, cheapest first. With nextest the doc tests, which it cannot run, come before it.
 fn steps(nextest: bool) -> Vec<Step> {
-    let cargo =
-        |name, args: &'static [&'static str]| Step { name, work: Work::Cargo { args, env: None } };
+    let cargo = |name, args: &'static [&'static str]| Step {
+        name,
+        work: Work::Cargo { args, env: None },
+    };
     let mut steps = vec![
         cargo("fmt", &["fmt", "--all", "--check"]),
-        Step { name: "links", work: Work::Task { run: links::run, command: "cargo xtask links" } },
+        Step {
+            name: "links",
+            work: Work::Task {
+                run: links::run,
+                command: "cargo xtask links",
+            },
+        },
         Step {
             name: "gen",
-            work: Work::Task { run: r#gen::check, command: "cargo xtask gen --check" },
+            work: Work::Task {
+                run: r#gen::check,
+                command: "cargo xtask gen --check",
+            },
         },
-        cargo("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+        cargo(
+            "clippy",
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ],
+        ),
         Step {
             name: "doc",
             work: Work::Cargo {
@@ -77,7 +112,10 @@ impl Work {
     fn command(&self) -> String {
         match self {
             Self::Cargo { args, env: None } => format!("cargo {}", args.join(" ")),
-            Self::Cargo { args, env: Some((name, value)) } => {
+            Self::Cargo {
+                args,
+                env: Some((name, value)),
+            } => {
                 format!("{name}='{value}' cargo {}", args.join(" "))
             }
             Self::Task { command, .. } => (*command).to_owned(),

@@ -23,7 +23,11 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     let pages = read_pages(root)?;
     let broken = broken_links(root, &pages);
     if broken.is_empty() {
-        println!("links: {} in {} files lead somewhere", count(&pages), pages.len());
+        println!(
+            "links: {} in {} files lead somewhere",
+            count(&pages),
+            pages.len()
+        );
         return Ok(());
     }
     bail!("{}\nlinks: {} broken", broken.join("\n"), broken.len());
@@ -65,7 +69,10 @@ fn read_pages(root: &Path) -> Result<BTreeMap<PathBuf, Page>> {
 impl Page {
     fn read(text: &str) -> Self {
         let options = Options::ENABLE_TABLES | Options::ENABLE_HEADING_ATTRIBUTES;
-        let mut page = Self { links: Vec::new(), anchors: BTreeSet::new() };
+        let mut page = Self {
+            links: Vec::new(),
+            anchors: BTreeSet::new(),
+        };
         let mut heading: Option<(Option<String>, String)> = None;
         for (event, range) in Parser::new_ext(text, options).into_offset_iter() {
             match event {
@@ -102,8 +109,9 @@ impl Page {
     /// Equal headings get `-1`, `-2`, … as on the common hosts and in mdBook.
     fn add_anchor(&mut self, anchor: &str) {
         let repeated = (1..).map(|n| format!("{anchor}-{n}"));
-        let free =
-            std::iter::once(anchor.to_owned()).chain(repeated).find(|a| !self.anchors.contains(a));
+        let free = std::iter::once(anchor.to_owned())
+            .chain(repeated)
+            .find(|a| !self.anchors.contains(a));
         self.anchors.extend(free);
     }
 }
@@ -135,7 +143,11 @@ fn broken_links(root: &Path, pages: &BTreeMap<PathBuf, Page>) -> Vec<String> {
     for (path, page) in pages {
         for (line, destination) in &page.links {
             let (file, anchor) = destination.split_once('#').unwrap_or((destination, ""));
-            let target = if file.is_empty() { Some(path.clone()) } else { resolve(path, file) };
+            let target = if file.is_empty() {
+                Some(path.clone())
+            } else {
+                resolve(path, file)
+            };
             let why = match &target {
                 None => Some("lies outside the project"),
                 Some(target) if !root.join(target).exists() => Some("does not exist"),
@@ -157,9 +169,16 @@ fn broken_links(root: &Path, pages: &BTreeMap<PathBuf, Page>) -> Vec<String> {
             }
         }
     }
-    for path in pages.keys().filter(|path| path.starts_with(book) && **path != summary) {
+    for path in pages
+        .keys()
+        .filter(|path| path.starts_with(book) && **path != summary)
+    {
         if !listed.contains(path) {
-            broken.push(format!("{}:1: not listed in {}", path.display(), summary.display()));
+            broken.push(format!(
+                "{}:1: not listed in {}",
+                path.display(),
+                summary.display()
+            ));
         }
     }
     broken

@@ -19,7 +19,9 @@ struct Row<'a> {
 
 #[test]
 fn each_row_names_a_file_that_names_its_equation() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no parent folder")?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("no parent folder")?;
     let table = fs::read_to_string(root.join("PAPERS.md"))?;
     let mut wrong = Vec::new();
     for row in rows(&table)? {
@@ -27,7 +29,10 @@ fn each_row_names_a_file_that_names_its_equation() -> Result<()> {
             Err(error) => wrong.push(format!("PAPERS.md:{}: {}: {error}", row.line, row.file)),
             Ok(source) => {
                 for text in missing(&row, &source)? {
-                    wrong.push(format!("PAPERS.md:{}: {} lacks `{text}`", row.line, row.file));
+                    wrong.push(format!(
+                        "PAPERS.md:{}: {} lacks `{text}`",
+                        row.line, row.file
+                    ));
                 }
             }
         }
@@ -42,9 +47,15 @@ fn a_missing_id_and_a_missing_equation_are_noticed() -> Result<()> {
                  | Li, arXiv 2401.00001 | `eq. 3` | x | `a.rs` |\n| derived | `h(u)` | y | `b.rs` |\n";
     let rows = rows(table)?;
     assert_eq!(rows.len(), 2);
-    assert_eq!(missing(&rows[0], "//! arXiv 2401.00001,\n//! eq.\n//! 3")?, Vec::<String>::new());
+    assert_eq!(
+        missing(&rows[0], "//! arXiv 2401.00001,\n//! eq.\n//! 3")?,
+        Vec::<String>::new()
+    );
     assert_eq!(missing(&rows[0], "//! eq. 4")?, ["2401.00001", "eq. 3"]);
-    assert_eq!(missing(&rows[1], "//! Derived: h(u) = u")?, Vec::<String>::new());
+    assert_eq!(
+        missing(&rows[1], "//! Derived: h(u) = u")?,
+        Vec::<String>::new()
+    );
     assert_eq!(missing(&rows[1], "//! h(u) = u")?, ["derived"]);
     Ok(())
 }
@@ -53,15 +64,29 @@ fn a_missing_id_and_a_missing_equation_are_noticed() -> Result<()> {
 fn rows(text: &str) -> Result<Vec<Row<'_>>> {
     let mut rows = Vec::new();
     for (index, line) in text.lines().enumerate() {
-        let cells: Vec<_> = line.trim().trim_matches('|').split('|').map(str::trim).collect();
+        let cells: Vec<_> = line
+            .trim()
+            .trim_matches('|')
+            .split('|')
+            .map(str::trim)
+            .collect();
         let [paper, equation, _, file] = cells[..] else {
             if line.starts_with('|') {
-                bail!("PAPERS.md:{}: a row has four cells, this one {}", index + 1, cells.len());
+                bail!(
+                    "PAPERS.md:{}: a row has four cells, this one {}",
+                    index + 1,
+                    cells.len()
+                );
             }
             continue;
         };
         if paper != "paper" && !paper.starts_with("---") {
-            rows.push(Row { line: index + 1, paper, equation, file: file.trim_matches('`') });
+            rows.push(Row {
+                line: index + 1,
+                paper,
+                equation,
+                file: file.trim_matches('`'),
+            });
         }
     }
     Ok(rows)
@@ -70,12 +95,25 @@ fn rows(text: &str) -> Result<Vec<Row<'_>>> {
 /// What the row promises and `source` does not hold.
 fn missing(row: &Row<'_>, source: &str) -> Result<Vec<String>> {
     let source = plain(source);
-    let mut promised: Vec<String> = row.equation.split('`').skip(1).step_by(2).map(plain).collect();
+    let mut promised: Vec<String> = row
+        .equation
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .map(plain)
+        .collect();
     if row.paper.eq_ignore_ascii_case("derived") {
         promised.insert(0, "derived".to_owned());
     } else {
-        let id = row.paper.split(['[', ']', ' ', '/']).find(|word| is_arxiv_id(word));
-        promised.insert(0, id.context(format!("PAPERS.md:{}: no arXiv id", row.line))?.to_owned());
+        let id = row
+            .paper
+            .split(['[', ']', ' ', '/'])
+            .find(|word| is_arxiv_id(word));
+        promised.insert(
+            0,
+            id.context(format!("PAPERS.md:{}: no arXiv id", row.line))?
+                .to_owned(),
+        );
     }
     promised.retain(|text| {
         let lower = source.to_lowercase();

@@ -66,7 +66,12 @@ fn row(argument: &Arg) -> String {
     if argument.is_required_set() {
         meaning.push_str(" Required.");
     }
-    format!("| `{}` | {} | {} |\n", cell(&typed(argument)), default.join(", "), cell(&meaning))
+    format!(
+        "| `{}` | {} | {} |\n",
+        cell(&typed(argument)),
+        default.join(", "),
+        cell(&meaning)
+    )
 }
 
 /// `--kl <NATS>`, `-v, --verbose`, `[CONFIG]`.
@@ -110,19 +115,43 @@ mod tests {
                             .default_value("0.5")
                             .help("KL budget | nats"),
                     )
-                    .arg(Arg::new("format").long("format").value_parser(["text", "json"]))
+                    .arg(
+                        Arg::new("format")
+                            .long("format")
+                            .value_parser(["text", "json"]),
+                    )
                     .arg(Arg::new("secret").long("secret").hide(true))
-                    .arg(Arg::new("file").value_name("FILE").required(true).help("Input.")),
+                    .arg(
+                        Arg::new("file")
+                            .value_name("FILE")
+                            .required(true)
+                            .help("Input."),
+                    ),
             )
             .subcommand(Command::new("hidden").hide(true));
         let page = page(command);
         assert!(page.contains("## `tool`\n\nDoes it.\n"), "{page}");
-        assert!(page.contains("## `tool design`\n\nLong about a|b.\n"), "{page}");
-        assert!(page.contains("Usage: tool design [OPTIONS] <FILE>"), "{page}");
-        assert!(page.contains("| `-k, --kl <NATS>` | `0.5` | KL budget \\| nats |"), "{page}");
+        assert!(
+            page.contains("## `tool design`\n\nLong about a|b.\n"),
+            "{page}"
+        );
+        assert!(
+            page.contains("Usage: tool design [OPTIONS] <FILE>"),
+            "{page}"
+        );
+        assert!(
+            page.contains("| `-k, --kl <NATS>` | `0.5` | KL budget \\| nats |"),
+            "{page}"
+        );
         assert!(page.contains("One of `text`, `json`."), "{page}");
-        assert!(page.contains("| `<FILE>` |  | Input. Required. |"), "{page}");
+        assert!(
+            page.contains("| `<FILE>` |  | Input. Required. |"),
+            "{page}"
+        );
         assert!(page.contains("Example: tool design"), "{page}");
-        assert!(!page.contains("secret") && !page.contains("hidden"), "{page}");
+        assert!(
+            !page.contains("secret") && !page.contains("hidden"),
+            "{page}"
+        );
     }
 }

@@ -24,8 +24,14 @@ pub(super) fn page() -> Result<String> {
          appears only where the type says so.\n"
     );
     for ((file, schema), (title, introduction)) in schemas().into_iter().zip([
-        ("`infalign design --format json`", "The answer of `infalign design`."),
-        ("`results.json` of `infalign run --rollouts`", "What a run on recorded rollouts found."),
+        (
+            "`infalign design --format json`",
+            "The answer of `infalign design`.",
+        ),
+        (
+            "`results.json` of `infalign run --rollouts`",
+            "What a run on recorded rollouts found.",
+        ),
     ]) {
         page.push_str(&format!(
             "\n## {title}\n\n{introduction} JSON Schema: [{file}]({file}).\n\n\
@@ -40,7 +46,11 @@ pub(super) fn page() -> Result<String> {
 
 /// One table row per field, parents before children, in the order of the Rust type.
 fn rows(schema: &Value) -> Result<Vec<String>> {
-    let definitions = schema.get("$defs").and_then(Value::as_object).cloned().unwrap_or_default();
+    let definitions = schema
+        .get("$defs")
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default();
     let mut rows = Vec::new();
     fields(schema, "", &definitions, &mut rows)?;
     Ok(rows)
@@ -65,11 +75,27 @@ fn fields(
         let path = format!("{parent}{name}");
         let shape = Shape::of(property, definitions)
             .with_context(|| format!("the JSON Schema of field `{path}`"))?;
-        let optional = if required.contains(&name.as_str()) { "" } else { ", optional" };
-        let meaning = property.get("description").and_then(Value::as_str).unwrap_or_default();
-        rows.push(format!("| `{path}` | {}{optional} | {} |\n", shape.name, cell(meaning)));
+        let optional = if required.contains(&name.as_str()) {
+            ""
+        } else {
+            ", optional"
+        };
+        let meaning = property
+            .get("description")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        rows.push(format!(
+            "| `{path}` | {}{optional} | {} |\n",
+            shape.name,
+            cell(meaning)
+        ));
         if let Some(object) = shape.object {
-            fields(object, &format!("{path}{}.", shape.suffix), definitions, rows)?;
+            fields(
+                object,
+                &format!("{path}{}.", shape.suffix),
+                definitions,
+                rows,
+            )?;
         }
     }
     Ok(())
@@ -91,7 +117,11 @@ impl<'a> Shape<'a> {
                 return Ok(Self::plain("[warning](warnings.md)"));
             }
             let object = definitions.get(name).context("a reference to nothing")?;
-            return Ok(Self { name: "object".to_owned(), suffix: "", object: Some(object) });
+            return Ok(Self {
+                name: "object".to_owned(),
+                suffix: "",
+                object: Some(object),
+            });
         }
         if let Some(alternatives) = schema.get("anyOf").and_then(Value::as_array) {
             let mut kept = alternatives
@@ -101,13 +131,20 @@ impl<'a> Shape<'a> {
                 bail!("only `T or null` is supported: {schema}");
             };
             let inner = Self::of(one, definitions)?;
-            return Ok(Self { name: format!("{} or null", inner.name), ..inner });
+            return Ok(Self {
+                name: format!("{} or null", inner.name),
+                ..inner
+            });
         }
         match schema.get("type") {
             Some(Value::String(kind)) if kind == "array" => {
                 let items = schema.get("items").context("a list without element type")?;
                 let inner = Self::of(items, definitions)?;
-                Ok(Self { name: format!("list of {}", inner.name), suffix: "[]", ..inner })
+                Ok(Self {
+                    name: format!("list of {}", inner.name),
+                    suffix: "[]",
+                    ..inner
+                })
             }
             Some(Value::String(kind)) => Ok(Self::plain(kind)),
             Some(Value::Array(kinds)) => {
@@ -119,7 +156,11 @@ impl<'a> Shape<'a> {
     }
 
     fn plain(name: &str) -> Self {
-        Self { name: name.to_owned(), suffix: "", object: None }
+        Self {
+            name: name.to_owned(),
+            suffix: "",
+            object: None,
+        }
     }
 }
 

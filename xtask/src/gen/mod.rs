@@ -46,7 +46,11 @@ pub(crate) fn check(root: &Path) -> Result<()> {
 }
 
 fn names(files: &[(PathBuf, String)]) -> String {
-    files.iter().map(|(path, _)| format!("    {}", path.display())).collect::<Vec<_>>().join("\n")
+    files
+        .iter()
+        .map(|(path, _)| format!("    {}", path.display()))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Generated files whose text on disk is not the one that the code gives, with the latter.
@@ -86,12 +90,18 @@ fn reference() -> Result<Vec<(PathBuf, String)>> {
         pages.push((name, format!("{:#}\n", schema.as_value())));
     }
     let folder = Path::new("docs/src/reference");
-    Ok(pages.into_iter().map(|(name, text)| (folder.join(name), text)).collect())
+    Ok(pages
+        .into_iter()
+        .map(|(name, text)| (folder.join(name), text))
+        .collect())
 }
 
 /// `text` as one cell of a table: no line breaks, no bare bars.
 fn cell(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
+    text.split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .replace('|', "\\|")
 }
 
 #[cfg(test)]

@@ -16,7 +16,11 @@ const CLOSE: &str = "<!-- end generated -->";
 /// Pages that may hold such passages, as they should read.
 pub(super) fn files(root: &Path) -> Result<Vec<(PathBuf, String)>> {
     let mut files = Vec::new();
-    for page in ["README.md", "docs/src/tutorial-design.md", "docs/src/tutorial-rollouts.md"] {
+    for page in [
+        "README.md",
+        "docs/src/tutorial-design.md",
+        "docs/src/tutorial-rollouts.md",
+    ] {
         let text = fs::read_to_string(root.join(page)).with_context(|| page.to_owned())?;
         let text = fill(&text, |args| output(root, args)).with_context(|| page.to_owned())?;
         files.push((PathBuf::from(page), text));
@@ -31,7 +35,9 @@ fn fill(text: &str, output: impl Fn(&str) -> Result<String>) -> Result<String> {
     while let Some(line) = lines.next() {
         filled.push_str(line);
         filled.push('\n');
-        let Some(args) = line.strip_prefix(OPEN).and_then(|rest| rest.strip_suffix(OPEN_END))
+        let Some(args) = line
+            .strip_prefix(OPEN)
+            .and_then(|rest| rest.strip_suffix(OPEN_END))
         else {
             continue;
         };
@@ -40,7 +46,9 @@ fn fill(text: &str, output: impl Fn(&str) -> Result<String>) -> Result<String> {
         }
         let printed = output(args)?;
         let printed = printed.trim_end();
-        filled.push_str(&format!("```text\n$ infalign {args}\n{printed}\n```\n{CLOSE}\n"));
+        filled.push_str(&format!(
+            "```text\n$ infalign {args}\n{printed}\n```\n{CLOSE}\n"
+        ));
     }
     Ok(filled)
 }
@@ -79,6 +87,11 @@ mod tests {
 
     #[test]
     fn a_passage_without_end_is_an_error() {
-        assert!(fill("<!-- generated: infalign x -->\nold\n", |_| Ok(String::new())).is_err());
+        assert!(
+            fill("<!-- generated: infalign x -->\nold\n", |_| Ok(
+                String::new()
+            ))
+            .is_err()
+        );
     }
 }

@@ -32,6 +32,9 @@ mod tests {
             summary: "J-th smallest of N.",
         };
         let page = page("Procedures", "Intro.", &[entry]);
-        assert!(page.ends_with("| `order:J/N` | `order:2/3` | J-th smallest of N. |\n"), "{page}");
+        assert!(
+            page.ends_with("| `order:J/N` | `order:2/3` | J-th smallest of N. |\n"),
+            "{page}"
+        );
     }
 }

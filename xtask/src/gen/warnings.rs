@@ -14,8 +14,10 @@ pub(super) fn page() -> Result<String> {
          stderr and kept in the JSON result, as an object whose `kind` is one of these.\n"
     );
     let schema = schema_for!(Warning);
-    let kinds =
-        schema.get("oneOf").and_then(Value::as_array).context("Warning is not a tagged enum")?;
+    let kinds = schema
+        .get("oneOf")
+        .and_then(Value::as_array)
+        .context("Warning is not a tagged enum")?;
     for kind in kinds {
         page.push_str(&section(kind)?);
     }
@@ -24,15 +26,20 @@ pub(super) fn page() -> Result<String> {
 
 /// One kind of warning.
 fn section(kind: &Value) -> Result<String> {
-    let properties =
-        kind.get("properties").and_then(Value::as_object).context("a warning without fields")?;
+    let properties = kind
+        .get("properties")
+        .and_then(Value::as_object)
+        .context("a warning without fields")?;
     let name = properties
         .get("kind")
         .and_then(|tag| tag.get("const"))
         .and_then(Value::as_str)
         .context("a warning without `kind`")?;
     let mut text = format!("\n## `{name}`\n\n{}\n", description(kind));
-    let fields: Vec<_> = properties.iter().filter(|(field, _)| *field != "kind").collect();
+    let fields: Vec<_> = properties
+        .iter()
+        .filter(|(field, _)| *field != "kind")
+        .collect();
     if !fields.is_empty() {
         text.push_str("\n| field | meaning |\n|---|---|\n");
         for (field, schema) in fields {
@@ -43,7 +50,10 @@ fn section(kind: &Value) -> Result<String> {
 }
 
 fn description(schema: &Value) -> &str {
-    schema.get("description").and_then(Value::as_str).unwrap_or_default()
+    schema
+        .get("description")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -55,9 +65,15 @@ mod tests {
         let warning = Warning::UnevenK { min: 3, max: 5 };
         let json = serde_json::to_value(warning)?;
         let page = page()?;
-        let kind = json.get("kind").and_then(Value::as_str).context("no kind")?;
+        let kind = json
+            .get("kind")
+            .and_then(Value::as_str)
+            .context("no kind")?;
         assert!(page.contains(&format!("## `{kind}`")), "{page}");
-        assert!(page.contains("| `min` | Fewest rewards of a prompt. |"), "{page}");
+        assert!(
+            page.contains("| `min` | Fewest rewards of a prompt. |"),
+            "{page}"
+        );
         Ok(())
     }
 }
