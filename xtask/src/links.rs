@@ -94,11 +94,11 @@ impl Page {
                         page.anchors.extend(id.split('"').next().map(str::to_owned));
                     }
                 }
-                Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
-                    if !is_external(&dest_url) {
-                        let line = text[..range.start].matches('\n').count() + 1;
-                        page.links.push((line, dest_url.to_string()));
-                    }
+                Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. })
+                    if !is_external(&dest_url) =>
+                {
+                    let line = text[..range.start].matches('\n').count() + 1;
+                    page.links.push((line, dest_url.to_string()));
                 }
                 _ => {}
             }

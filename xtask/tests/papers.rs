@@ -23,8 +23,10 @@ fn each_row_names_a_file_that_names_its_equation() -> Result<()> {
         .parent()
         .context("no parent folder")?;
     let table = fs::read_to_string(root.join("PAPERS.md"))?;
+    let rows = rows(&table)?;
+    assert!(!rows.is_empty(), "PAPERS.md has no rows");
     let mut wrong = Vec::new();
-    for row in rows(&table)? {
+    for row in rows {
         match fs::read_to_string(root.join(row.file)) {
             Err(error) => wrong.push(format!("PAPERS.md:{}: {}: {error}", row.line, row.file)),
             Ok(source) => {
