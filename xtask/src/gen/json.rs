@@ -87,7 +87,7 @@ fn fields(
         rows.push(format!(
             "| `{path}` | {}{optional} | {} |\n",
             shape.name,
-            cell(meaning)
+            cell(&in_json(meaning))
         ));
         if let Some(object) = shape.object {
             fields(
@@ -99,6 +99,11 @@ fn fields(
         }
     }
     Ok(())
+}
+
+/// Rust's word for "nothing" as the reader of JSON sees it.
+fn in_json(meaning: &str) -> String {
+    meaning.replace("`None`", "`null`")
 }
 
 /// A field's type in words, and the object inside it whose fields are listed below it.
