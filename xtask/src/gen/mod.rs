@@ -68,7 +68,7 @@ fn reference() -> Result<Vec<(PathBuf, String)>> {
         (
             "procedures.md",
             registry::page(
-                "Procedures",
+                "All procedures",
                 "What deployment does with a policy. Each is typed as the text below, on the \
                  command line, in files and in code.",
                 infalign::procedure::REGISTRY,
@@ -77,7 +77,7 @@ fn reference() -> Result<Vec<(PathBuf, String)>> {
         (
             "transforms.md",
             registry::page(
-                "Transforms",
+                "All transforms",
                 "The functions Φ that are applied to the calibrated reward. Each is typed as the \
                  text below, on the command line, in files and in code.",
                 infalign::transform::REGISTRY,
