@@ -9,8 +9,8 @@ use crate::Result;
 /// Relative step of the difference quotient: its error is of the order of the square, with N² in front for N draws.
 const STEP: f64 = 1e-5;
 
-/// The largest difference between `vjp` and central difference quotients of Σ_z T(π)(z) c(z), over the directions
-/// π(y) ↦ π(y)(1 ± ε(1\[y\] − π(y))) that keep the sum, each per unit of ε. About 10⁻⁹ N² for a correct procedure of N draws.
+/// The largest difference between `vjp` and central difference quotients of `Σ_z T(π)(z) c(z)`, over the directions that scale one
+/// mass by 1 ± ε and the others so that the sum stays, per unit of ε. About 10⁻⁹ N² for a correct procedure of N draws.
 ///
 /// # Errors
 /// [`crate::Error::Empty`], [`crate::Error::BadValue`], [`crate::Error::Masses`], [`crate::Error::Lengths`].

@@ -1,24 +1,27 @@
 //! The ascent to a coupled optimum on a finite set: damped Newton steps in log density, from gradients of W alone.
 //!
-//! At a price β the optimum of J = W − β KL has l = R/β − log Z, l = log(q/p) (\[IA\], arXiv 2412.19792, main theorem). With residual
-//! r = R/β − l and a step l ↦ l + x, all centred under q so that masses keep their sum, the linearised condition is (derived)
+//! At a price β the optimum of J = W − β KL has l = R/β − log Z, l = log(q/p) (\[IA\], arXiv 2412.19792, main theorem). With the
+//! residual r and a step l ↦ l + x, all centred under q so that masses keep their sum, the linearised condition is (derived)
 //!
-//! A x = r, A x = x − D R\[q x\]/β,
+//! ```text
+//! A x = r,   r = R/β − l,   A x = x − DR[q x]/β,   ⟨a,b⟩ = Σ q a b.
+//! ```
 //!
-//! and A is symmetric in ⟨a,b⟩ = Σ q a b, positive where J is concave: conjugate gradients need no matrix, only the derivative of R
-//! along a direction, which is a difference quotient of two gradients. The first direction, r, is the damped fixed-point iteration;
-//! dJ/ds = β⟨r,x⟩ > 0 along every direction used, and steps are halved until J rises.
+//! A is symmetric in ⟨·,·⟩ and positive where J is concave: conjugate gradients need no matrix, only the derivative of R
+//! along a direction, which is a difference quotient of two gradients. The first direction, r, is the damped fixed-point
+//! iteration; dJ/ds = β⟨r,x⟩ > 0 along every direction used, and steps are halved until J rises.
 //!
-//! At a KL budget the same steps are taken on the sphere KL = k (derived): β = ⟨R,l⟩/⟨l,l⟩ is the multiplier that leaves the smallest
-//! residual, directions are kept orthogonal to l (dKL = ⟨l,x⟩), and after each step l is rescaled to spend k again.
+//! At a KL budget k the same steps are taken on the sphere KL = k (derived): β = ⟨R,l⟩/⟨l,l⟩ is the multiplier that leaves the
+//! smallest residual, directions are kept orthogonal to l (dKL = ⟨l,x⟩), and after each step l is rescaled to spend k again.
 //!
-//! ⟨·,·⟩ does not see a response whose mass has underflowed. Where steps along x gain nothing, the mixture (1−s) q + s q̂ with the best
-//! response q̂ ∝ p e^{R/β} is tried, along which dJ/ds = β KL(q‖q̂) + β KL(q̂‖q) at s = 0 (derived).
+//! ⟨·,·⟩ does not see a response whose mass has underflowed. Where steps along x gain nothing, the mixture (1−s) q + s q̂ with
+//! the best response q̂ ∝ p e^{R/β} is tried, along which dJ/ds = β KL(q‖q̂) + β KL(q̂‖q) at s = 0 (derived).
 //!
 //! | case | answer |
 //! |---|---|
 //! | negative curvature (W not concave) | the direction found so far, at first r: still an ascent |
 //! | gradients by simulation | r only: quotients of simulated gradients say nothing |
+//! | a residual or slope that is NaN | the ascent ends where it is |
 //! | J no longer changes by rounding | a full step that lowers ‖r‖ is taken, else the ascent ends |
 
 use super::{
@@ -39,6 +42,8 @@ pub(super) enum Goal {
 const STEPS: usize = 200;
 /// Directions of conjugate gradients per step.
 const DIRECTIONS: usize = 80;
+/// Curvature along a direction, relative to its length, that counts as none or negative.
+const FLAT: f64 = 1e-9;
 /// Relative step of the difference quotient of R.
 const QUOTIENT: f64 = 1e-6;
 /// ‖r‖² that counts as stationary: deviations of log q of 10⁻¹².
@@ -184,7 +189,7 @@ fn newton_or_residual(problem: &FiniteProblem, state: &State, goal: Goal) -> Opt
     let beta = state.price(goal);
     let (metric, r) = state.residual(goal, beta);
     let length = metric.inner(&r, &r);
-    if !(length > STATIONARY) {
+    if length.is_nan() || length <= STATIONARY {
         return None;
     }
     let along = |x: &[f64]| {
@@ -204,7 +209,7 @@ fn newton_or_residual(problem: &FiniteProblem, state: &State, goal: Goal) -> Opt
 fn towards_response(problem: &FiniteProblem, state: &State, goal: Goal) -> Option<State> {
     let beta = state.price(goal);
     let (gap, response) = state.gap(problem, beta);
-    if !(gap > ROUNDING) {
+    if gap.is_nan() || gap <= ROUNDING {
         return None;
     }
     let path = |s: f64| {
@@ -237,7 +242,7 @@ fn direction(
         let raw: Vec<f64> = d.iter().zip(&bend).map(|(d, b)| d - b / beta).collect();
         let a = metric.tangent(&raw);
         let along = metric.inner(&d, &a);
-        if !(along > 1e-9 * metric.inner(&d, &d)) {
+        if along.is_nan() || along <= FLAT * metric.inner(&d, &d) {
             if k == 0 {
                 x.copy_from_slice(r);
             }
@@ -289,7 +294,7 @@ fn step(
     slope: f64,
     length: f64,
 ) -> Option<State> {
-    if !(slope > 0.0) {
+    if slope.is_nan() || slope <= 0.0 {
         return None;
     }
     let before = state.objective(goal);

@@ -1,19 +1,23 @@
 //! The coupled optimum of a finite problem, at a price of KL or at a KL budget, with the evidence for it.
 //!
-//! max_q J(q) = W(q) − β KL(q‖p). For concave W the tangent at q lies above W, so every policy h has (derived; MATH of the paper's
-//! dual, \[IA\], arXiv 2412.19792) J(h) ≤ W(q) + Σ R (h − q) − β KL(h), whose maximum over h is at q̂ ∝ p e^{R/β}. Hence
+//! The optimum maximises J(q) = W(q) − β KL(q‖p). For concave W the tangent at q lies above W: a policy h has
+//! J(h) ≤ W(q) + Σ R (h − q) − β KL(h‖p), whose maximum over h is at q̂ ∝ p e^{R/β}. Hence (derived; \[IA\], arXiv 2412.19792,
+//! has the fixed point q = q̂ as its main theorem)
 //!
-//! J* − J(q) ≤ β log Σ p e^{R/β} − Σ R q + β KL(q) = β KL(q‖q̂),
+//! ```text
+//! J* − J(q) ≤ β log Σ p e^{R/β} − Σ R q + β KL(q‖p) = β KL(q‖q̂),
+//! ```
 //!
-//! and the last form, a sum of non-negative terms, is the gap reported. At a budget β is the multiplier, and W* − W(q) ≤ gap too, since
-//! W(h) ≤ J(h) + β k for every h with KL(h) ≤ k. Where W is not concave the ascent starts from several policies, and the
-//! certificate says how many agree.
+//! and the last form, a sum of non-negative terms, is the gap reported. At a budget k, β is the multiplier, and W* − W(q) ≤ gap
+//! too, since W(h) ≤ J(h) + β k for every h with KL(h‖p) ≤ k. Where W is not concave the ascent starts from several policies,
+//! and the certificate says how many agree.
 //!
 //! | input | answer |
 //! |---|---|
 //! | β or KL not positive and finite | error |
 //! | a KL beyond what a concentration on the best responses spends | error with that largest KL |
 //! | one response, or equal rewards | at β the base, W = ½; every KL is out of reach |
+//! | gradients by simulation | the optimum and its evidence are as good as they are |
 
 use super::{
     climb::{Goal, State, climb},
@@ -199,7 +203,7 @@ mod tests {
     fn problem(text: &str, masses: &[f64]) -> FiniteProblem {
         let procedure: Arc<dyn Procedure> = match text.parse().unwrap() {
             ProcedureSpec::Ready(p) => p,
-            other @ ProcedureSpec::Cdf(_) => panic!("{other} needs a file"),
+            other @ ProcedureSpec::Cdf(_) => unreachable!("{other} needs a file"),
         };
         Levels::new(masses).unwrap().problem(procedure).unwrap()
     }
