@@ -16,20 +16,18 @@
 //! |---|---|
 //! | β or KL not positive and finite | error |
 //! | a KL beyond what a concentration on the best responses spends | error with that largest KL |
+//! | a budget that W cannot use up | its maximum; β is 0 to rounding and stationarity, relative to β, says nothing |
 //! | one response, or equal rewards | at β the base, W = ½; every KL is out of reach |
 //! | gradients by simulation | the optimum and its evidence are as good as they are |
 
 use super::{
     climb::{Goal, State, climb},
-    policy::{FinitePolicy, tilt_to_kl},
+    policy::FinitePolicy,
     set::{FiniteProblem, check_beta},
+    starts,
 };
-use crate::{
-    Error, Result, design::Certificate, procedure::Shape, tilted::check_kl, transform::Exp,
-};
+use crate::{Error, Result, design::Certificate, procedure::Shape, tilted::check_kl};
 
-/// Responses that get a start of their own where W is not concave: half of the mass on one of the best.
-const FAVOURITES: usize = 8;
 /// Objectives within this of the best agree with it.
 const AGREE: f64 = 1e-9;
 
@@ -74,21 +72,11 @@ impl FiniteOptimum {
 }
 
 fn best(problem: &FiniteProblem, goal: Goal) -> Result<FiniteOptimum> {
-    let concave = problem.procedure().shape() == Shape::Concave;
-    // One maximiser, wherever the ascent starts.
-    let values = if concave {
-        vec![first(problem)]
-    } else {
-        starts(problem)
-    };
-    let mut states = Vec::with_capacity(values.len());
-    let mut refused = None;
-    for values in &values {
-        match start(problem, values, goal) {
-            Ok(policy) => states.push(climb(problem, policy, goal)),
-            Err(error) => refused = Some(further(refused, error)),
-        }
-    }
+    let (policies, refused) = starts::policies(problem, goal);
+    let states: Vec<State> = policies
+        .into_iter()
+        .map(|policy| climb(problem, policy, goal))
+        .collect();
     let top = states
         .iter()
         .max_by(|a, b| a.objective(goal).total_cmp(&b.objective(goal)));
@@ -104,58 +92,6 @@ fn best(problem: &FiniteProblem, goal: Goal) -> Result<FiniteOptimum> {
         (None, Some(error)) => Err(error),
         (None, None) => Err(Error::Empty { name: "starts" }),
     }
-}
-
-/// Of two refusals, the one that reached further.
-fn further(known: Option<Error>, new: Error) -> Error {
-    match (known, &new) {
-        (Some(Error::KlUnreachable { what, kl, max }), Error::KlUnreachable { max: now, .. })
-            if max >= *now =>
-        {
-            Error::KlUnreachable { what, kl, max }
-        }
-        _ => new,
-    }
-}
-
-/// The policy that training on these values leads to.
-fn start(problem: &FiniteProblem, values: &[f64], goal: Goal) -> Result<FinitePolicy> {
-    match goal {
-        Goal::Price(beta) => problem.tilt(values, beta),
-        Goal::Budget(kl) => {
-            let what = "the coupled optimum of this finite set";
-            tilt_to_kl(problem.base(), values, kl, what).map(|(_, policy)| policy)
-        }
-    }
-}
-
-/// R at the base: what the first round of alternation would train on.
-fn first(problem: &FiniteProblem) -> Vec<f64> {
-    problem.gradient_at(problem.base())
-}
-
-/// Values whose tilts are starting policies: R at the base, the scores, steep transforms that reach for the best or clear out the worst,
-/// and half of the mass on each of the best responses.
-fn starts(problem: &FiniteProblem) -> Vec<Vec<f64>> {
-    let scores: Vec<f64> = problem.scores().iter().map(|c| c.below()).collect();
-    let steep = [10.0, -10.0, -40.0]
-        .into_iter()
-        .filter_map(|t| Exp::new(t).ok());
-    let mut values = vec![first(problem), scores.clone()];
-    values.extend(steep.map(|transform| problem.values(&transform)));
-    let base = problem.base();
-    let mut best: Vec<usize> = (0..base.len()).collect();
-    best.sort_by(|&a, &b| {
-        (scores[b], base[b])
-            .partial_cmp(&(scores[a], base[a]))
-            .unwrap_or(std::cmp::Ordering::Equal)
-    });
-    for &favourite in best.iter().take(FAVOURITES) {
-        let mut value = vec![0.0; base.len()];
-        value[favourite] = 1.0;
-        values.push(value);
-    }
-    values
 }
 
 fn finish(
@@ -221,7 +157,7 @@ mod tests {
             "rewind:0.6/4",
             "standard",
         ] {
-            for beta in [0.02, 0.1, 0.5] {
+            for beta in [0.02, 0.1, 0.5, 2.0] {
                 let problem = problem(text, &[0.7, 0.3]);
                 let j = |q: f64| {
                     let policy = problem.policy(&[1.0 - q, q]).unwrap();
@@ -235,6 +171,22 @@ mod tests {
                 assert!(
                     reached > scan - 1e-12 && reached < scan + 1e-8,
                     "{text} at {beta}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn clearing_out_the_bottom_is_found_from_afar() {
+        // Worst-of-N with N large: nothing is won until the lowest level is gone, then all of it.
+        for (text, beta) in [("worst-of:256", 0.5), ("worst-of:4096", 0.3)] {
+            for l in [2, 3, 100] {
+                let found = FiniteOptimum::at_beta(&problem(text, &equal(l)), beta).unwrap();
+                let share = 1.0 / l as f64;
+                assert!(found.win_rate > 0.99, "{text}, {l} levels: {found:?}");
+                assert!(
+                    (found.kl + (1.0 - share).ln()).abs() < 0.02,
+                    "{text}, {l} levels"
                 );
             }
         }

@@ -117,7 +117,7 @@ pub(super) fn tilt_to_kl(
         .zip(&gaps)
         .map(|(p, g)| if *g == 0.0 { *p } else { 0.0 })
         .sum();
-    let max = -top_mass.min(1.0).ln();
+    let max = 0.0 - top_mass.min(1.0).ln();
     let unreachable = Error::KlUnreachable {
         what: what.to_owned(),
         kl,
