@@ -39,3 +39,47 @@ pub fn vjp_error(
     });
     Ok(errors.fold(0.0, f64::max))
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "masses are valid")]
+
+    use super::*;
+
+    /// T(π) ∝ π², whose product is given with or without its normaliser's part.
+    #[derive(Debug)]
+    struct Square {
+        whole: bool,
+    }
+
+    impl FiniteProcedure for Square {
+        fn apply(&self, policy: &[f64]) -> Vec<f64> {
+            let sum: f64 = policy.iter().map(|p| p * p).sum();
+            policy.iter().map(|p| p * p / sum).collect()
+        }
+
+        fn vjp(&self, policy: &[f64], cotangent: &[f64]) -> Vec<f64> {
+            let sum: f64 = policy.iter().map(|p| p * p).sum();
+            let output = self.apply(policy);
+            let mean: f64 = output.iter().zip(cotangent).map(|(t, c)| t * c).sum();
+            let mean = if self.whole { mean } else { 0.0 };
+            let places = policy.iter().zip(cotangent);
+            places.map(|(p, c)| 2.0 * p * (c - mean) / sum).collect()
+        }
+    }
+
+    #[test]
+    fn a_wrong_product_is_noticed() {
+        let error = |whole| vjp_error(&Square { whole }, &[0.2, 0.3, 0.5], &[1.0, 0.0, 2.0]);
+        assert!(error(true).unwrap() < 1e-9);
+        assert!(error(false).unwrap() > 0.05);
+    }
+
+    #[test]
+    fn lists_must_belong_together() {
+        let square = Square { whole: true };
+        assert!(vjp_error(&square, &[0.5, 0.5], &[1.0]).is_err());
+        assert!(vjp_error(&square, &[], &[]).is_err());
+        assert!(vjp_error(&square, &[0.5, f64::NAN], &[1.0, 2.0]).is_err());
+    }
+}

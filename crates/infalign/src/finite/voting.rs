@@ -30,7 +30,10 @@ use super::{
     ballots::{self, MAX_VOTES},
     set::FiniteProcedure,
 };
-use crate::{Error, Result, procedure::MAX_DRAWS};
+use crate::{
+    Error, Result,
+    procedure::{MAX_DRAWS, Shape},
+};
 
 /// Plurality voting over N answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,6 +212,15 @@ impl FiniteProcedure for Voting {
         let scale = self.votes as f64 / simulation.samples as f64;
         product.iter_mut().for_each(|p| *p *= scale);
         product
+    }
+
+    fn shape(&self) -> Shape {
+        // One vote and two are plain sampling, linear in π.
+        if self.votes <= 2 && self.simulation.is_none() {
+            Shape::Concave
+        } else {
+            Shape::Unknown
+        }
     }
 
     fn is_exact(&self) -> bool {
