@@ -10,8 +10,13 @@ use clap::{Parser, Subcommand, ValueEnum};
 /// `infalign` answers with the transform of the calibrated reward (InfAlign, arXiv 2412.19792), measures it on rollouts that you have,
 /// and says what a finite table can and cannot tell.
 #[derive(Debug, Parser)]
-#[command(name = "infalign", version, max_term_width = 100, arg_required_else_help = true)]
-pub struct Args {
+#[command(
+    name = "infalign",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -46,10 +51,20 @@ pub(crate) struct Design {
     #[arg(long, value_name = "P")]
     pub(crate) procedure: String,
     /// KL budget: what the policy may move from the base, KL(π‖p) in nats.
-    #[arg(long, value_name = "X", required_unless_present = "beta", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "X",
+        required_unless_present = "beta",
+        allow_negative_numbers = true
+    )]
     pub(crate) kl: Option<f64>,
     /// Price of KL, in place of a budget.
-    #[arg(long, value_name = "B", conflicts_with = "kl", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "B",
+        conflicts_with = "kl",
+        allow_negative_numbers = true
+    )]
     pub(crate) beta: Option<f64>,
     /// Transforms to compare, separated by commas: see `infalign transforms`. Default: identity, log, exponentials with the
     /// sign that suits, and the best exponent by search.
@@ -59,7 +74,13 @@ pub(crate) struct Design {
     #[arg(long, value_name = "K")]
     pub(crate) k: Option<usize>,
     /// Base probabilities of the reward's values, lowest first, when it has few (0/1 rewards: `0.7,0.3`).
-    #[arg(long, value_name = "P1,P2,…", value_delimiter = ',', conflicts_with = "calibration", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "P1,P2,…",
+        value_delimiter = ',',
+        conflicts_with = "calibration",
+        allow_negative_numbers = true
+    )]
     pub(crate) levels: Vec<f64>,
     /// A table of base rewards (Parquet, JSONL or CSV): adds the row `raw`, ordinary raw-reward RLHF on these rewards.
     #[arg(long, value_name = "FILE")]

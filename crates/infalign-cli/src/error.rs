@@ -59,16 +59,24 @@ impl Error {
 
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::BrokenPipe { Self::ClosedPipe } else { Self::Output(error) }
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::ClosedPipe
+        } else {
+            Self::Output(error)
+        }
     }
 }
 
 /// A panic is our fault, unless it happens where it is caught: decoding a hostile Parquet file.
 pub(crate) fn report_panic(info: &PanicHookInfo<'_>) {
-    let place = info.location().map_or_else(String::new, ToString::to_string);
+    let place = info
+        .location()
+        .map_or_else(String::new, ToString::to_string);
     if place.contains("parquet") {
         return;
     }
     let what = info.payload_as_str().unwrap_or("no message");
-    crate::print::note(&format!("infalign failed at {place}: {what}\nThis is a fault of infalign; please report it."));
+    crate::print::note(&format!(
+        "infalign failed at {place}: {what}\nThis is a fault of infalign; please report it."
+    ));
 }

@@ -2,9 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use infalign::{
-    Procedure, ProcedureSpec, TransformSpec, procedure::Tabulated, transform::Table,
-};
+use infalign::{Procedure, ProcedureSpec, TransformSpec, procedure::Tabulated, transform::Table};
 
 use crate::error::{Error, Result};
 
@@ -36,8 +34,15 @@ pub(crate) fn transforms(texts: &[String]) -> Result<Vec<TransformSpec>> {
 
 /// The rows of a two-column CSV, and the line of each; a first row that is not numbers is a header.
 fn points(path: &Path, columns: &str) -> Result<(Vec<(f64, f64)>, Vec<u64>)> {
-    let wrong = |line, why| Error::Points { path: path.to_owned(), line, why };
-    let text = std::fs::read(path).map_err(|e| infalign_data::Error::Read { path: path.to_owned(), source: e })?;
+    let wrong = |line, why| Error::Points {
+        path: path.to_owned(),
+        line,
+        why,
+    };
+    let text = std::fs::read(path).map_err(|e| infalign_data::Error::Read {
+        path: path.to_owned(),
+        source: e,
+    })?;
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .comment(Some(b'#'))
@@ -46,10 +51,14 @@ fn points(path: &Path, columns: &str) -> Result<(Vec<(f64, f64)>, Vec<u64>)> {
         .from_reader(text.as_slice());
     let (mut points, mut lines) = (Vec::new(), Vec::new());
     for (row, record) in reader.records().enumerate() {
-        let record = record.map_err(|e| wrong(e.position().map(csv::Position::line), e.to_string()))?;
+        let record =
+            record.map_err(|e| wrong(e.position().map(csv::Position::line), e.to_string()))?;
         let line = record.position().map(csv::Position::line);
         let [u, value] = record.iter().collect::<Vec<_>>()[..] else {
-            return Err(wrong(line, format!("{} fields; each row holds two, `{columns}`", record.len())));
+            return Err(wrong(
+                line,
+                format!("{} fields; each row holds two, `{columns}`", record.len()),
+            ));
         };
         match (u.parse(), value.parse()) {
             (Ok(u), Ok(value)) => {
@@ -69,5 +78,9 @@ fn located(file: &str, error: &infalign::Error, lines: &[u64]) -> Error {
         infalign::Error::BadValue { index, .. } => lines.get(*index).copied(),
         _ => None,
     };
-    Error::Points { path: file.into(), line, why: error.to_string() }
+    Error::Points {
+        path: file.into(),
+        line,
+        why: error.to_string(),
+    }
 }

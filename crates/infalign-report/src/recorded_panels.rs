@@ -206,7 +206,10 @@ fn mark(row: &Measurement, judge: &str, training: Option<&str>, palette: &Palett
         _ => {
             text.push_str(&format!("theory {}", percent(row.predicted.win_rate)));
             if let Some(expected) = row.expected {
-                text.push_str(&format!(", on a table of this size {}", percent(expected.win_rate)));
+                text.push_str(&format!(
+                    ", on a table of this size {}",
+                    percent(expected.win_rate)
+                ));
             }
             text.push('\n');
         }

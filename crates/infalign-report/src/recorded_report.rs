@@ -62,7 +62,10 @@ fn check(row: &Measurement) -> Result<()> {
         ("kl.mean", row.kl.mean),
         ("effective_samples.mean", row.effective_samples.mean),
         ("predicted.win_rate", row.predicted.win_rate),
-        ("expected.win_rate", row.expected.map_or(0.0, |e| e.win_rate)),
+        (
+            "expected.win_rate",
+            row.expected.map_or(0.0, |e| e.win_rate),
+        ),
         ("bias_bound", row.bias_bound.unwrap_or(0.0)),
     ] {
         Error::finite(name, &place(row), value)?;
@@ -238,7 +241,8 @@ impl<'a> Limits<'a> {
     /// The extremes over the transforms of one procedure and KL (`rows` is not empty).
     fn new(rows: &[&'a Measurement]) -> Self {
         let shift = |row: &Measurement| {
-            row.expected.map_or(0.0, |e| e.win_rate - row.predicted.win_rate)
+            row.expected
+                .map_or(0.0, |e| e.win_rate - row.predicted.win_rate)
         };
         let bound = |row: &Measurement| row.bias_bound.unwrap_or(0.0);
         let extreme = |key: &dyn Fn(&Measurement) -> f64| {

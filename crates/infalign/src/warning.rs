@@ -66,9 +66,13 @@ pub enum Warning {
     },
     /// Few rollouts: the calibrated reward is coarse for the chosen transform.
     #[error(
-        "K = {k} rollouts per prompt cost {loss:.4} of win rate for {transform}; {}", match enough { Some(enough) => format!("K ≥ {enough} keeps the loss within {wanted}"), None => format!("no K up to 4096 keeps the loss within {wanted}") }
+        "{procedure} at KL {kl}: K = {k} rollouts per prompt cost {transform} {loss:.4} of win rate; {}", match enough { Some(enough) => format!("K ≥ {enough} keeps the loss within {wanted}"), None => format!("no K up to 4096 keeps the loss within {wanted}") }
     )]
     SmallK {
+        /// The procedure.
+        procedure: String,
+        /// KL budget in nats.
+        kl: f64,
         /// The transform.
         transform: String,
         /// Rollouts per prompt.

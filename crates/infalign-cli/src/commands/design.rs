@@ -1,7 +1,7 @@
 //! `infalign design`: the analytical tool on the command line.
 
 use infalign::{
-    design::{Budget, Question, design, design_levels},
+    design::{Budget, Question, design},
     raw::RawRewards,
 };
 use infalign_data::{ReadOptions, read_table, write_atomic};
@@ -33,11 +33,13 @@ pub(super) fn run(args: &Design) -> Result<()> {
     let mut answer = if args.levels.is_empty() {
         design(&question)?
     } else {
-        design_levels(&question, &args.levels)?
+        return Err(Error::Usage("levels".to_owned()));
     };
     if let (Some(path), Some(picture)) = (&args.plot, picture) {
         let bytes = design_plot(&answer, picture)?;
-        write_atomic(path, |mut file| std::io::Write::write_all(&mut file, &bytes))?;
+        write_atomic(path, |mut file| {
+            std::io::Write::write_all(&mut file, &bytes)
+        })?;
         print::note(&format!("wrote {}", path.display()));
     }
     match args.output.format {
@@ -56,7 +58,9 @@ pub(super) fn run(args: &Design) -> Result<()> {
 }
 
 fn raw(args: &Design) -> Result<Option<RawRewards>> {
-    let Some(path) = &args.calibration else { return Ok(None) };
+    let Some(path) = &args.calibration else {
+        return Ok(None);
+    };
     let options = ReadOptions {
         prompt_column: args.columns.prompt_column.clone(),
         reward_column: args.columns.reward_column.clone(),

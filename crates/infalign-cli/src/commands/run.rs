@@ -3,18 +3,15 @@
 //! Stages: `rollouts` (only without `--rollouts`: the simulated table), `calibration` (every prompt's rewards, sorted), `measure` (designs and
 //! measured win rates), `report` (one HTML file). Each is done once; a killed run goes on where it was.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use infalign::{
     design::Design,
     recorded::{self, PromptRewards, Question, Recorded},
 };
 use infalign_data::{
-    Calibration, Existing, Fingerprint, Identity, Outcome, ReadOptions, RewardTable, RunDir, read_table,
-    write_calibration, write_table,
+    Calibration, Existing, Fingerprint, Identity, Outcome, ReadOptions, RewardTable, RunDir,
+    read_table, write_calibration, write_table,
 };
 use infalign_report::{Meta, recorded_report};
 use serde::Serialize;
@@ -49,7 +46,11 @@ struct Config<'a> {
 
 pub(super) fn run(args: &Run) -> Result<()> {
     // Everything typed is checked before anything is written.
-    let procedures = args.procedures.iter().map(|p| resolve::procedure(p)).collect::<Result<Vec<_>>>()?;
+    let procedures = args
+        .procedures
+        .iter()
+        .map(|p| resolve::procedure(p))
+        .collect::<Result<Vec<_>>>()?;
     let transforms = resolve::transforms(&args.transforms)?;
     let name = match &args.name {
         Some(name) => name.clone(),
@@ -64,10 +65,23 @@ pub(super) fn run(args: &Run) -> Result<()> {
         kl: &args.kl,
         transforms: &args.transforms,
     };
-    let table = args.rollouts.as_deref().map(|path| read(path, args)).transpose()?;
+    let table = args
+        .rollouts
+        .as_deref()
+        .map(|path| read(path, args))
+        .transpose()?;
     let inputs: Vec<&Path> = args.rollouts.as_deref().into_iter().collect();
-    let identity = Identity { version: env!("CARGO_PKG_VERSION"), seed: args.seed, config: &config, inputs: &inputs };
-    let existing = if args.overwrite { Existing::Overwrite } else { Existing::Resume };
+    let identity = Identity {
+        version: env!("CARGO_PKG_VERSION"),
+        seed: args.seed,
+        config: &config,
+        inputs: &inputs,
+    };
+    let existing = if args.overwrite {
+        Existing::Overwrite
+    } else {
+        Existing::Resume
+    };
     let mut dir = RunDir::open(&args.runs, &name, &identity, existing)?;
 
     let (table, source) = match table {
@@ -82,8 +96,13 @@ pub(super) fn run(args: &Run) -> Result<()> {
     })?;
     stage(&mut dir, "measure", &source, &[DESIGN, RESULTS], |dir| {
         let columns = table.columns().to_vec();
-        let question =
-            Question { procedures, kls: args.kl.clone(), transforms, columns, seed: args.seed };
+        let question = Question {
+            procedures,
+            kls: args.kl.clone(),
+            transforms,
+            columns,
+            seed: args.seed,
+        };
         let (results, designs) = recorded::run(&prompts(&table), &question)?;
         write_json(dir, DESIGN, &designs)?;
         write_json(dir, RESULTS, &results)
@@ -93,7 +112,7 @@ pub(super) fn run(args: &Run) -> Result<()> {
     stage(&mut dir, "report", &inputs, &[REPORT], |dir| {
         let designs: Vec<Design> = read_json(&dir.file(DESIGN))?;
         let page = recorded_report(&results, &designs, &meta(args, dir))?;
-        Ok(dir.write(REPORT, |mut out| out.write_all(page.as_bytes()))?)
+        Ok(dir.write(REPORT, |out| out.write_all(page.as_bytes()))?)
     })?;
     match args.output.format {
         Format::Json => print::json(&results),
@@ -102,8 +121,13 @@ pub(super) fn run(args: &Run) -> Result<()> {
 }
 
 fn default_name(rollouts: Option<&Path>) -> String {
-    let stem = rollouts.and_then(Path::file_name).and_then(|n| n.to_str()).and_then(|n| n.split('.').next());
-    stem.filter(|s| !s.is_empty()).unwrap_or("simulated").to_owned()
+    let stem = rollouts
+        .and_then(Path::file_name)
+        .and_then(|n| n.to_str())
+        .and_then(|n| n.split('.').next());
+    stem.filter(|s| !s.is_empty())
+        .unwrap_or("simulated")
+        .to_owned()
 }
 
 fn read(path: &Path, args: &Run) -> Result<RewardTable> {
@@ -121,14 +145,21 @@ fn simulated(dir: &mut RunDir, args: &Run) -> Result<(RewardTable, Fingerprint)>
     print::note(&format!(
         "no --rollouts given: simulating {PROMPTS} prompts with {RESPONSES} responses each (see `infalign simulate --help`)"
     ));
-    let inputs = Fingerprint::new().value("size", &[PROMPTS, RESPONSES])?.value("seed", &args.seed)?;
+    let inputs = Fingerprint::new()
+        .value("size", &[PROMPTS, RESPONSES])?
+        .value("seed", &args.seed)?;
     stage(dir, "rollouts", &inputs, &[SIMULATED], |dir| {
         let path = dir.file(SIMULATED);
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)
-                .map_err(|source| infalign_data::Error::Write { path: folder.to_owned(), source })?;
+            std::fs::create_dir_all(folder).map_err(|source| infalign_data::Error::Write {
+                path: folder.to_owned(),
+                source,
+            })?;
         }
-        Ok(write_table(path, &simulate::table(PROMPTS, RESPONSES, args.seed)?)?)
+        Ok(write_table(
+            path,
+            &simulate::table(PROMPTS, RESPONSES, args.seed)?,
+        )?)
     })?;
     let options = ReadOptions {
         reward_column: Some("proxy".to_owned()),
@@ -157,7 +188,9 @@ fn prompts(table: &RewardTable) -> Vec<PromptRewards<'_>> {
     (0..table.prompts())
         .map(|prompt| PromptRewards {
             id: table.id(prompt),
-            columns: (0..table.columns().len()).map(|column| table.rewards(column, prompt)).collect(),
+            columns: (0..table.columns().len())
+                .map(|column| table.rewards(column, prompt))
+                .collect(),
         })
         .collect()
 }
@@ -170,10 +203,15 @@ fn write_json(dir: &RunDir, name: &str, value: &impl Serialize) -> Result<()> {
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &PathBuf) -> Result<T> {
-    let bytes =
-        std::fs::read(path).map_err(|source| infalign_data::Error::Read { path: path.clone(), source })?;
+    let bytes = std::fs::read(path).map_err(|source| infalign_data::Error::Read {
+        path: path.clone(),
+        source,
+    })?;
     serde_json::from_slice(&bytes).map_err(|e| {
-        Error::Usage(format!("{}: {e}; delete it and run again, or use --overwrite", path.display()))
+        Error::Usage(format!(
+            "{}: {e}; delete it and run again, or use --overwrite",
+            path.display()
+        ))
     })
 }
 
@@ -185,26 +223,40 @@ fn meta(args: &Run, dir: &RunDir) -> Meta {
             command.push(format!("--{name} {}", quoted(&value)));
         }
     };
-    flag("rollouts", args.rollouts.as_ref().map(|p| p.display().to_string()));
+    flag(
+        "rollouts",
+        args.rollouts.as_ref().map(|p| p.display().to_string()),
+    );
     flag("prompt-column", args.columns.prompt_column.clone());
     flag("reward-column", args.columns.reward_column.clone());
-    flag("gold-column", (!args.gold_column.is_empty()).then(|| args.gold_column.join(",")));
+    flag(
+        "gold-column",
+        (!args.gold_column.is_empty()).then(|| args.gold_column.join(",")),
+    );
     for procedure in &args.procedures {
         flag("procedure", Some(procedure.clone()));
     }
     let kls: Vec<String> = args.kl.iter().map(ToString::to_string).collect();
     flag("kl", Some(kls.join(",")));
-    flag("transforms", (!args.transforms.is_empty()).then(|| args.transforms.join(",")));
+    flag(
+        "transforms",
+        (!args.transforms.is_empty()).then(|| args.transforms.join(",")),
+    );
     flag("seed", Some(args.seed.to_string()));
     let mut entries = vec![
         ("Command".to_owned(), command.join(" ")),
-        ("Version".to_owned(), format!("infalign {}", env!("CARGO_PKG_VERSION"))),
+        (
+            "Version".to_owned(),
+            format!("infalign {}", env!("CARGO_PKG_VERSION")),
+        ),
     ];
     for (input, hash) in &dir.manifest().inputs {
         entries.push((format!("SHA-256 of {input}"), hash.clone()));
     }
     let title = match &args.rollouts {
-        Some(path) => path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
+        Some(path) => path
+            .file_name()
+            .map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
         None => "simulated rollouts".to_owned(),
     };
     Meta { title, entries }
@@ -213,5 +265,9 @@ fn meta(args: &Run, dir: &RunDir) -> Meta {
 /// An argument as a shell would take it.
 fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=+".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }

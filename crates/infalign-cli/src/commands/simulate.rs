@@ -39,7 +39,7 @@ pub(super) fn table(prompts: usize, k: usize, seed: u64) -> Result<RewardTable> 
     }
     let tail = StudentT::new(FREEDOM).map_err(|e| Error::Usage(e.to_string()))?;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut normal = |rng: &mut ChaCha8Rng| rng.sample::<f64, _>(StandardNormal);
+    let normal = |rng: &mut ChaCha8Rng| rng.sample::<f64, _>(StandardNormal);
     let mut builder = TableBuilder::new(["proxy", "gold"])?;
     for prompt in 0..prompts {
         let offset = OFFSETS * normal(&mut rng);

@@ -1,7 +1,5 @@
 //! The table that `infalign design` prints.
 
-use std::fmt::Write;
-
 use infalign::design::{Certificate, Design, TransformRow};
 
 use super::{BOLD, FAINT, table::Table, text, warning};
@@ -18,19 +16,42 @@ pub(crate) fn design(answer: &Design, frontier: bool) -> Result<()> {
 
 fn page(answer: &Design, frontier: bool) -> String {
     let mut out = String::new();
-    // Writing to a string cannot fail.
-    let mut line = |text: String| drop(writeln!(out, "{text}"));
-    line(format!("{BOLD}{}{BOLD:#} at KL {} nats", answer.procedure, short(answer.kl)));
+    let mut line = |text: String| {
+        out.push_str(&text);
+        out.push('\n');
+    };
+    line(format!(
+        "{BOLD}{}{BOLD:#} at KL {} nats",
+        answer.procedure,
+        short(answer.kl)
+    ));
     line(String::new());
     let at_k = answer.transforms.iter().any(|r| r.at_k.is_some());
-    let mut heads = vec!["transform", "beta", "KL", "win rate", "standard", "of optimum"];
-    let k_heads = answer.k.map(|k| [format!("win rate, K={k}"), format!("beta, K={k}"), "K for -.01".to_owned()]);
+    let mut heads = vec![
+        "transform",
+        "beta",
+        "KL",
+        "win rate",
+        "standard",
+        "of optimum",
+    ];
+    let k_heads = answer.k.map(|k| {
+        [
+            format!("win rate, K={k}"),
+            format!("beta, K={k}"),
+            "K enough".to_owned(),
+        ]
+    });
     if at_k {
         heads.extend(k_heads.iter().flatten().map(String::as_str));
     }
     let mut table = Table::new(&heads);
     for row in &answer.transforms {
-        table.row(cells(row, row.transform == answer.recommended.transform, at_k));
+        table.row(cells(
+            row,
+            row.transform == answer.recommended.transform,
+            at_k,
+        ));
     }
     let optimum = &answer.optimum;
     let mut last = vec![
@@ -53,7 +74,10 @@ fn page(answer: &Design, frontier: bool) -> String {
         significant(recommended.beta),
         recommended.reason
     ));
-    line(format!("{FAINT}Optimum: {}.{FAINT:#}", evidence(&optimum.certificate)));
+    line(format!(
+        "{FAINT}Optimum: {}.{FAINT:#}",
+        evidence(&optimum.certificate)
+    ));
     line(format!(
         "{FAINT}win rate: {} of the policy against {} of the base. standard: one sample of each. beta: price of KL, for a transform with values in [0,1].{FAINT:#}",
         answer.procedure, answer.procedure
@@ -66,7 +90,11 @@ fn page(answer: &Design, frontier: bool) -> String {
 }
 
 fn cells(row: &TransformRow, recommended: bool, at_k: bool) -> Vec<String> {
-    let name = if recommended { format!("{BOLD}{} *{BOLD:#}", row.transform) } else { row.transform.clone() };
+    let name = if recommended {
+        format!("{} *", row.transform)
+    } else {
+        row.transform.clone()
+    };
     let mut cells = vec![
         name,
         significant(row.beta),
@@ -80,7 +108,8 @@ fn cells(row: &TransformRow, recommended: bool, at_k: bool) -> Vec<String> {
             Some(at) => cells.extend([
                 format!("{:.4}", at.win_rate),
                 significant(at.beta),
-                at.enough.map_or_else(|| ">4096".to_owned(), |k| k.to_string()),
+                at.enough
+                    .map_or_else(|| ">4096".to_owned(), |k| k.to_string()),
             ]),
             None => cells.extend(std::iter::repeat_n("-".to_owned(), 3)),
         }
@@ -99,22 +128,42 @@ fn frontier(answer: &Design) -> String {
     let mut heads = vec!["KL"];
     heads.extend(&names);
     let mut table = Table::new(&heads);
-    let of = |name: &str| answer.points.iter().filter(|p| p.transform == name).collect::<Vec<_>>();
+    let of = |name: &str| {
+        answer
+            .points
+            .iter()
+            .filter(|p| p.transform == name)
+            .collect::<Vec<_>>()
+    };
     let columns: Vec<_> = names.iter().map(|name| of(name)).collect();
     let longest = columns.iter().max_by_key(|c| c.len());
-    for (i, point) in longest.into_iter().flatten().enumerate().filter(|(i, _)| i % 4 == 0) {
+    for (i, point) in longest
+        .into_iter()
+        .flatten()
+        .enumerate()
+        .filter(|(i, _)| i % 4 == 0)
+    {
         let mut cells = vec![format!("{:.4}", point.kl)];
         for column in &columns {
-            cells.push(column.get(i).map_or_else(String::new, |p| format!("{:.4}", p.win_rate)));
+            cells.push(
+                column
+                    .get(i)
+                    .map_or_else(String::new, |p| format!("{:.4}", p.win_rate)),
+            );
         }
         table.row(cells);
     }
-    format!("Win rate along the frontier (all points: --format json)\n{}", table.numbers())
+    format!(
+        "Win rate along the frontier (all points: --format json)\n{}",
+        table.numbers()
+    )
 }
 
 fn evidence(certificate: &Certificate) -> String {
     match certificate.gap {
-        Some(gap) => format!("certified, no policy is better by more than {gap:.0e} in win rate - beta KL"),
+        Some(gap) => {
+            format!("certified, no policy is better by more than {gap:.0e} in win rate - beta KL")
+        }
         None => format!(
             "best of {} starts, {} of which agree; stationary to {:.0e}",
             certificate.starts, certificate.agreeing, certificate.stationarity

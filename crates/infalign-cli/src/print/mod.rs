@@ -27,7 +27,10 @@ pub(crate) fn note(text: &str) {
 
 /// A caveat.
 pub(crate) fn warning(warning: &Warning) {
-    drop(writeln!(anstream::stderr(), "{YELLOW}warning{YELLOW:#}: {warning}"));
+    drop(writeln!(
+        anstream::stderr(),
+        "{YELLOW}warning{YELLOW:#}: {warning}"
+    ));
 }
 
 /// Why the program stops.
@@ -53,10 +56,10 @@ fn text(text: impl Display) -> Result<()> {
 
 /// A registry.
 pub(crate) fn entries(entries: &[Entry]) -> Result<()> {
-    let mut table = table::Table::new(&["", "example", ""]);
+    let mut table = table::Table::new(&["", "example", "what it is"]);
     for entry in entries {
         table.row([
-            format!("{BOLD}{}{BOLD:#}", entry.syntax),
+            entry.syntax.to_owned(),
             entry.example.to_owned(),
             entry.summary.to_owned(),
         ]);

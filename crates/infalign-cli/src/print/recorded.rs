@@ -1,6 +1,6 @@
 //! The summary that `infalign run` prints.
 
-use std::{fmt::Write, path::Path};
+use std::path::Path;
 
 use infalign::{
     estimate::Estimate,
@@ -21,21 +21,40 @@ pub(crate) fn recorded(results: &Recorded, report: &Path) -> Result<()> {
 
 fn page(results: &Recorded, report: &Path) -> String {
     let mut out = String::new();
-    // Writing to a string cannot fail.
-    let mut line = |text: String| drop(writeln!(out, "{text}"));
+    let mut line = |text: String| {
+        out.push_str(&text);
+        out.push('\n');
+    };
     line(format!(
         "{} prompts; per prompt {} responses calibrate `{}`, {} others are reweighted and judged",
-        results.prompts, results.calibration_responses, results.training_reward, results.evaluation_responses
+        results.prompts,
+        results.calibration_responses,
+        results.training_reward,
+        results.evaluation_responses
     ));
-    for group in results.measurements.chunk_by(|a, b| a.procedure == b.procedure && a.kl_budget == b.kl_budget) {
+    for group in results
+        .measurements
+        .chunk_by(|a, b| a.procedure == b.procedure && a.kl_budget == b.kl_budget)
+    {
         line(String::new());
-        line(format!("{BOLD}{}{BOLD:#} at KL {} nats", group[0].procedure, group[0].kl_budget));
-        let mut heads = vec!["transform".to_owned(), "KL spent".to_owned(), "eff. responses".to_owned()];
+        line(format!(
+            "{BOLD}{}{BOLD:#} at KL {} nats",
+            group[0].procedure, group[0].kl_budget
+        ));
+        let mut heads = vec![
+            "transform".to_owned(),
+            "KL spent".to_owned(),
+            "eff. responses".to_owned(),
+        ];
         for judge in &results.judges {
             heads.push(format!("win rate by {judge}"));
             heads.push("over raw".to_owned());
         }
-        heads.extend(["standard".to_owned(), "expected".to_owned(), "theory".to_owned()]);
+        heads.extend([
+            "standard".to_owned(),
+            "expected".to_owned(),
+            "theory".to_owned(),
+        ]);
         let mut table = Table::new(&heads.iter().map(String::as_str).collect::<Vec<_>>());
         for row in group {
             table.row(cells(row));
@@ -60,12 +79,20 @@ fn cells(row: &Measurement) -> Vec<String> {
     for judged in &row.judged {
         cells.push(with_interval(&judged.win_rate));
         cells.push(judged.over_raw.map_or_else(String::new, |d| {
-            format!("{:+.1} ({:+.1}, {:+.1})", 100.0 * d.mean, 100.0 * d.low, 100.0 * d.high)
+            format!(
+                "{:+.1} ({:+.1}, {:+.1})",
+                100.0 * d.mean,
+                100.0 * d.low,
+                100.0 * d.high
+            )
         }));
     }
     let standard = row.judged.first().map(|j| j.standard_win_rate.mean);
     cells.push(standard.map_or_else(String::new, percent));
-    cells.push(row.expected.map_or_else(|| "-".to_owned(), |e| percent(e.win_rate)));
+    cells.push(
+        row.expected
+            .map_or_else(|| "-".to_owned(), |e| percent(e.win_rate)),
+    );
     cells.push(percent(row.predicted.win_rate));
     cells
 }
@@ -76,5 +103,10 @@ fn percent(rate: f64) -> String {
 
 /// `83.1 (82.0, 84.2)`.
 fn with_interval(rate: &Estimate) -> String {
-    format!("{} ({}, {})", percent(rate.mean), percent(rate.low), percent(rate.high))
+    format!(
+        "{} ({}, {})",
+        percent(rate.mean),
+        percent(rate.low),
+        percent(rate.high)
+    )
 }

@@ -13,7 +13,9 @@ impl Table {
     /// With these column heads; empty heads are left out when all are empty.
     pub(super) fn new(heads: &[&str]) -> Self {
         let mut inner = Inner::new();
-        inner.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        inner
+            .load_style(NOTHING)
+            .set_content_arrangement(ContentArrangement::Disabled);
         inner.set_header(heads.iter().map(|h| (*h).to_owned()));
         Self { inner }
     }

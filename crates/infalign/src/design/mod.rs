@@ -115,7 +115,7 @@ pub(crate) fn design_with_transforms(
     }
     let rows = rows.sorted();
     let recommended = recommend::choose(&rows, &optimum);
-    recommend::warn_of_k(&rows, &recommended, question.k, &mut warnings);
+    recommend::warn_of_k(&rows, &recommended, question, kl, &mut warnings);
     let points = if question.frontier {
         frontier::points(question, &mut solver, &transforms)?
     } else {

@@ -93,7 +93,10 @@ pub fn run(table: &[PromptRewards<'_>], question: &Question) -> Result<(Recorded
             })?;
             let raw_row = design.transforms.iter().find(|r| r.transform == "raw");
             let raw_outcomes: Vec<Outcome> = raw_row.map_or_else(Vec::new, |row| {
-                let policy = Policy { transform: None, beta: beta(row) };
+                let policy = Policy {
+                    transform: None,
+                    beta: beta(row),
+                };
                 measured.iter().map(|p| p.outcome(&policy)).collect()
             });
             for row in &design.transforms {
@@ -106,7 +109,14 @@ pub fn run(table: &[PromptRewards<'_>], question: &Question) -> Result<(Recorded
                     Some(_) => Some(expected::mean(&policy, &imagined)?),
                     None => None,
                 };
-                let measurement = measure(&policy, &measured, row, kl, (question, &raw_outcomes), expected)?;
+                let measurement = measure(
+                    &policy,
+                    &measured,
+                    row,
+                    kl,
+                    (question, &raw_outcomes),
+                    expected,
+                )?;
                 warn_of_few(
                     &measurement,
                     procedure.as_ref(),
@@ -253,10 +263,12 @@ fn measure(
         .iter()
         .enumerate()
         .map(|(j, reward)| {
-            let ours = |outcomes: &[Outcome]| outcomes.iter().map(|o| o.judged[j].0).collect::<Vec<_>>();
+            let ours =
+                |outcomes: &[Outcome]| outcomes.iter().map(|o| o.judged[j].0).collect::<Vec<_>>();
             let paired = row.transform != "raw" && !raw.is_empty();
-            let over_raw =
-                paired.then(|| Estimate::paired_difference(&ours(&outcomes), &ours(raw))).transpose()?;
+            let over_raw = paired
+                .then(|| Estimate::paired_difference(&ours(&outcomes), &ours(raw)))
+                .transpose()?;
             Ok(Judged {
                 over_raw,
                 reward: reward.clone(),
