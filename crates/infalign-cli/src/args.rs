@@ -87,7 +87,7 @@ pub(crate) struct Design {
     pub(crate) calibration: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) columns: Columns,
-    /// Adds the whole frontier: every transform and the optimum at 64 KLs from 0.001 to 4 nats.
+    /// Adds the whole frontier: every transform and the optimum at 96 KLs from 0.001 to 4 nats.
     #[arg(long)]
     pub(crate) frontier: bool,
     /// Draws the frontier and the transform into a file.

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Warning {
-    /// W is not concave for this procedure, so the optimum is the best of several starts.
+    /// The problem is not known to be concave for this procedure, so the optimum is the best of several starts.
     #[error(
-        "{procedure}: the win rate is not concave in the policy, so no certificate of global optimality exists; the optimum is the best of {starts} starts, {agreeing} of which agree"
+        "{procedure}: the problem is not known to be concave, so no certificate of global optimality exists; the optimum is the best of {starts} starts, {agreeing} of which agree"
     )]
     NoCertificate {
         /// The procedure.

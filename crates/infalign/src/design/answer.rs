@@ -93,7 +93,8 @@ pub struct OptimumRow {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Certificate {
-    /// `J* − J ≤ gap` where W is concave; `None` where it is not.
+    /// `J* − J ≤ gap`, J = W − β KL, where the problem is concave: in the density (best-of-N) or in the quantile function
+    /// (worst-of-N); `None` where neither is known.
     pub gap: Option<f64>,
     /// Largest deviation of log f from `Φ_f/β − log Z`, weighted by f: zero at a stationary point.
     pub stationarity: f64,
