@@ -1,7 +1,9 @@
 """Writes the reference values that the tests of crates/infalign compare with, by methods of its own.
 
-Run:  python tools/reference/reference.py            (from the repository root; about three minutes; no random numbers
-                                                      except fixed starting points of the finite-level optimisation)
+Run:  python tools/reference/reference.py
+
+From the repository root, about three minutes; no random numbers except the fixed starting points of the
+finite-level optimisation.
 
 Needs numpy, scipy, mpmath. Nothing here is read from the Rust sources: tilted policies come from 80-bit
 Gauss-Legendre panels (panels.py), checked here by halving the panels and against closed forms in mpmath; the
@@ -19,7 +21,7 @@ import mpmath as mp
 import numpy as np
 from scipy import integrate, optimize
 
-import panels
+import finite_k
 from panels import LD, Grid, Tilt, logit_grid, rank_procedure, rewind_loss, tilt_at_kl, transform
 from power_optimum import optimum as power_optimum
 
@@ -411,6 +413,30 @@ def estimator_rows():
     return rows
 
 
+# ---------------------------------------------------------------------------- finite K
+
+
+def finite_k_rows():
+    """Averages over frozen calibrations from K rollouts (finite_k.py); `uncertainty` is the change from 7 to 9 nodes a side."""
+    rows = []
+    for procedure, name, beta in [
+        ("standard", "identity", 0.24281), ("best-of:2", "identity", 0.3), ("best-of:4", "identity", 0.24281), ("best-of:4", "exp:5", 0.32526),
+        ("best-of:4", "exp:10", 0.31835), ("best-of:4", "exp:10", 0.24132), ("best-of:4", "log", 0.43207), ("best-of:16", "exp:20", 0.3),
+        ("worst-of:4", "identity", 0.24281), ("worst-of:4", "exp:-5", 0.07077), ("worst-of:4", "exp:-10", 0.01151), ("worst-of:4", "exp:-10", 0.00096),
+        ("worst-of:16", "exp:-20", 0.001), ("order:2/3", "identity", 0.3),
+    ]:  # fmt: skip
+        G, g = finite_k.procedure(procedure)
+        for K in (10, 32, 100):
+            quantile = np.arange(K + 1) / K
+            if name == "log":
+                quantile = np.clip(quantile, 0.5 / K, 1 - 0.5 / K)
+            e, phi = finite_k.weights(finite_k.transform(name)(quantile), beta)
+            coarse, fine = (finite_k.rank_conditional(e, phi, beta, G, g, r=r, nv=40) for r in (7, 9))
+            rows.append({"procedure": procedure, "transform": name, "beta": beta, "k": K, "win_rate": num(fine[0]), "standard_win_rate": num(fine[1]),
+                         "kl": num(fine[2]), "uncertainty": float(f"{np.max(np.abs(fine - coarse)[:2]) + 1e-13:.1e}")})  # fmt: skip
+    return rows
+
+
 # ---------------------------------------------------------------------------- the values printed in MATH.md and the issue
 
 
@@ -465,6 +491,7 @@ def main():
         "extreme_tilts": extreme,
         "optima": optima + shot + rewound,
         "finite_levels": finite_rows(),
+        "finite_k": finite_k_rows(),
         "estimators": estimator_rows(),
         "printed": values,
     }

@@ -1,3 +1,7 @@
-//! The program `infalign`.
+//! The program `infalign`: parse, run, exit.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    infalign_cli::main()
+}

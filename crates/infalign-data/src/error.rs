@@ -256,6 +256,14 @@ pub enum Error {
         /// The keys that differ, with both values.
         keys: Vec<String>,
     },
+    /// Starting afresh would remove a file that the run reads.
+    #[error("{} lies inside {}, which --overwrite empties; move it out, or use another --name", input.display(), path.display())]
+    InputInRun {
+        /// The input file.
+        input: PathBuf,
+        /// The run directory.
+        path: PathBuf,
+    },
     /// The manifest or the stored configuration was edited or damaged.
     #[error("{} cannot be understood ({what}); use another --name or --overwrite", path.display())]
     DamagedRun {

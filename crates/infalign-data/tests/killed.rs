@@ -80,7 +80,7 @@ fn killed_again_and_again() {
 
     let runs = tempfile::tempdir().unwrap();
     let mut interrupted = 0;
-    for attempt in 1..=12 {
+    for attempt in 1..=16 {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "child"])
             .env(CHILD, runs.path())
@@ -88,7 +88,7 @@ fn killed_again_and_again() {
             .spawn()
             .unwrap();
         // Spread over the run; where exactly does not matter to the outcome.
-        std::thread::sleep(Duration::from_millis(2) + whole * attempt / 24);
+        std::thread::sleep(Duration::from_millis(2) + whole * attempt / 32);
         if child.try_wait().unwrap().is_none() {
             interrupted += 1;
         }

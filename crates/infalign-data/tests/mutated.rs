@@ -1,12 +1,17 @@
 //! Readers never panic: valid files, mutated at random, give a table or a typed error.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use std::panic;
+use std::{panic, sync::Arc};
 
 use bytes::Bytes;
 use infalign_data::{
     Compression, ReadOptions, TableBuilder, TableFormat, read_csv, read_jsonl, read_parquet,
     write_table_to,
+};
+use parquet::{
+    data_type::{ByteArray, ByteArrayType, FloatType},
+    file::writer::SerializedFileWriter,
+    schema::parser::parse_message_type,
 };
 use proptest::{
     prelude::Rng as _,
@@ -60,14 +65,42 @@ fn mutate(bytes: &mut Vec<u8>, rng: &mut TestRng) {
     }
 }
 
-fn survive(format: TableFormat, read: impl Fn(Vec<u8>)) {
-    let original = seed_file(format);
+fn survive(original: &[u8], read: impl Fn(Vec<u8>)) {
     let mut rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
     for _ in 0..MUTANTS {
-        let mut bytes = original.clone();
+        let mut bytes = original.to_vec();
         mutate(&mut bytes, &mut rng);
         read(bytes);
     }
+}
+
+/// Without compression, slips reach levels, dictionaries and values.
+fn uncompressed_parquet() -> Vec<u8> {
+    let schema = "message m { required binary prompt_id (UTF8); required group rewards (LIST) { \
+                  repeated group list { optional float element; } } }";
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let mut bytes = Vec::new();
+    let mut writer = SerializedFileWriter::new(&mut bytes, schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let ids: Vec<ByteArray> = (0..30).map(|i| format!("p{i}").as_str().into()).collect();
+    let mut column = group.next_column().unwrap().unwrap();
+    column
+        .typed::<ByteArrayType>()
+        .write_batch(&ids, None, None)
+        .unwrap();
+    column.close().unwrap();
+    let rewards: Vec<f32> = (0_u8..90).map(|i| f32::from(i % 7)).collect();
+    let repetitions: Vec<i16> = (0..90).map(|i| i16::from(i % 3 > 0)).collect();
+    let mut column = group.next_column().unwrap().unwrap();
+    let levels = (Some(&[2; 90][..]), Some(&repetitions[..]));
+    column
+        .typed::<FloatType>()
+        .write_batch(&rewards, levels.0, levels.1)
+        .unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+    bytes
 }
 
 fn texts() -> ReadOptions {
@@ -80,7 +113,7 @@ fn texts() -> ReadOptions {
 #[test]
 fn jsonl() {
     for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
-        survive(TableFormat::Jsonl(compression), |bytes| {
+        survive(&seed_file(TableFormat::Jsonl(compression)), |bytes| {
             let _ = read_jsonl(&bytes[..], "t", &texts());
         });
     }
@@ -89,7 +122,7 @@ fn jsonl() {
 #[test]
 fn csv() {
     for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
-        survive(TableFormat::Csv(compression), |bytes| {
+        survive(&seed_file(TableFormat::Csv(compression)), |bytes| {
             let options = ReadOptions {
                 reward_column: Some("rewards".to_owned()),
                 ..texts()
@@ -105,9 +138,11 @@ fn parquet() {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
     let outcome = panic::catch_unwind(|| {
-        survive(TableFormat::Parquet, |bytes| {
-            let _ = read_parquet(Bytes::from(bytes), "t", &texts());
-        });
+        for original in [seed_file(TableFormat::Parquet), uncompressed_parquet()] {
+            survive(&original, |bytes| {
+                let _ = read_parquet(Bytes::from(bytes), "t", &texts());
+            });
+        }
     });
     panic::set_hook(hook);
     assert!(outcome.is_ok(), "the Parquet reader panicked");

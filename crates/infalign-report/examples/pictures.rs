@@ -7,14 +7,13 @@ mod rollouts;
 
 use std::{error::Error, fs, path::PathBuf};
 
-use fixture::Procedure::{BestOf, WorstOf};
 use infalign_report::{Format, Meta, design_plot, recorded_report};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = PathBuf::from(std::env::args().nth(1).ok_or("name a folder to write to")?);
     fs::create_dir_all(&folder)?;
     let mut designs = Vec::new();
-    for procedure in [BestOf(4), WorstOf(4)] {
+    for procedure in ["best-of:4", "worst-of:4"] {
         designs.extend(fixture::designs(procedure, &[0.1, 0.5, 1.0, 2.0]));
     }
     for design in designs.iter().filter(|design| design.kl == 0.5) {
@@ -43,6 +42,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, judges) in [
         ("report", &["proxy", "gold"][..]),
         ("report-one-judge", &["reward"]),
+        (
+            "report-three-judges",
+            &["a_reward_model_with_a_long_name-v2.1", "gold", "length"],
+        ),
     ] {
         let recorded = rollouts::recorded(&designs, judges);
         fs::write(

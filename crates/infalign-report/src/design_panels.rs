@@ -58,6 +58,18 @@ pub(crate) fn curves(design: &Design, palette: &Palette) -> Result<Vec<Line>> {
     }
     for line in &mut lines {
         line.points.sort_by(|a, b| a.x.total_cmp(&b.x));
+        // Without KL the policy is the base, which wins half: every frontier starts there.
+        if line.points.len() > 1 && line.points[0].x > 0.0 {
+            let text = "the base policy\nwin rate 50.0%\nKL 0 nats".to_owned();
+            line.points.insert(
+                0,
+                Sample {
+                    x: 0.0,
+                    y: 0.5,
+                    text,
+                },
+            );
+        }
     }
     lines.sort_by_key(|line| !is_optimum(&line.name));
     Ok(lines)
@@ -98,7 +110,8 @@ fn frontier(design: &Design, palette: &Palette) -> Result<Panel> {
         low,
         high,
     );
-    let told = format!("{} of the base itself", base.transform);
+    // `best-of:4 of the base`
+    let told = base.transform.clone();
     let mut marks = vec![Mark {
         name: design.recommended.transform.clone(),
         tone: palette.tone(&design.recommended.transform),

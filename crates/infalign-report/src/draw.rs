@@ -16,20 +16,28 @@ const BODY: (f64, bool) = (12.5, false);
 const STRONG: (f64, bool) = (12.5, true);
 /// Height of a line of labels.
 const LABEL_GAP: f64 = 16.0;
-/// Longest name at the end of a curve; the whole name is in the table and under the pointer.
+/// Longest name at the end of a curve, and longest line of text across a panel, in characters;
+/// the whole name is in the table and under the pointer.
 const LABEL_CHARS: usize = 18;
+const LINE_CHARS: usize = 48;
+/// Widest sans serif that a browser is likely to have (Verdana), against Noto's.
+const WIDEST_FONT: f64 = 1.12;
 
 /// The frame that a panel gets, with room for the names of its lines.
 pub(crate) fn frame(panel: &Panel) -> Result<Frame> {
     let mut widest = 0.0_f64;
     for line in panel.lines.iter().filter(|line| !line.name.is_empty()) {
         widest = widest.max(width(
-            &short(&line.name),
+            &short(&line.name, LABEL_CHARS),
             BODY.0,
             line.weight == Weight::Bold,
         )?);
     }
-    Ok(Frame::new(if widest > 0.0 { widest + 18.0 } else { 6.0 }))
+    Ok(Frame::new(if widest > 0.0 {
+        widest * WIDEST_FONT + 16.0
+    } else {
+        6.0
+    }))
 }
 
 /// Draws `panel` at the pen's origin.
@@ -47,6 +55,7 @@ pub(crate) fn panel<B: DrawingBackend>(pen: &Pen<'_, B>, panel: &Panel) -> Resul
         point(pen, panel, &frame, mark)?;
     }
     if let Some(note) = &panel.note {
+        let note = &short(note, LINE_CHARS);
         let place = (frame.right - 4.0, frame.bottom - 14.0);
         let (left, right) = (place.0 - width(note, BODY.0, BODY.1)? - 4.0, frame.right);
         let (top, bottom) = (place.1 - 9.0, place.1 + 9.0);
@@ -58,8 +67,20 @@ pub(crate) fn panel<B: DrawingBackend>(pen: &Pen<'_, B>, panel: &Panel) -> Resul
 }
 
 fn axes<B: DrawingBackend>(pen: &Pen<'_, B>, panel: &Panel, frame: &Frame) -> Result<()> {
-    pen.text(&panel.title, (4.0, 14.0), TITLE, Align::Left, Tone::Ink)?;
-    pen.text(&panel.y.name, (4.0, 35.0), BODY, Align::Left, Tone::Muted)?;
+    pen.text(
+        &short(&panel.title, LINE_CHARS),
+        (4.0, 14.0),
+        TITLE,
+        Align::Left,
+        Tone::Ink,
+    )?;
+    pen.text(
+        &short(&panel.y.name, LINE_CHARS + 10),
+        (4.0, 35.0),
+        BODY,
+        Align::Left,
+        Tone::Muted,
+    )?;
     let middle = f64::midpoint(frame.left, frame.right);
     pen.text(
         &panel.x.name,
@@ -198,7 +219,7 @@ fn names<B: DrawingBackend>(pen: &Pen<'_, B>, panel: &Panel, frame: &Frame) -> R
             BODY
         };
         pen.text(
-            &short(&line.name),
+            &short(&line.name, LABEL_CHARS),
             (frame.right + 15.0, y),
             style,
             Align::Left,
@@ -250,22 +271,30 @@ fn point<B: DrawingBackend>(
     }
     pen.mark((x, y), mark.shape, mark.tone, 4.4, false)?;
     if let Some(label) = &mark.label {
-        let room = frame.right - x - 10.0;
-        let (place, align) = if width(label, BODY.0, BODY.1)? <= room {
-            ((x + 9.0, y + 11.0), Align::Left)
+        let label = &short(label, LINE_CHARS);
+        let length = width(label, BODY.0, BODY.1)?;
+        // Below and to the right, unless that is outside.
+        let y = if y + 20.0 < frame.bottom {
+            y + 11.0
         } else {
-            ((x - 9.0, y + 11.0), Align::Right)
+            y - 12.0
         };
-        pen.text(label, place, BODY, align, Tone::Ink)?;
+        let left = if x + 9.0 + length <= frame.right {
+            x + 9.0
+        } else {
+            x - 9.0 - length
+        };
+        let place = (left.max(frame.left + 4.0), y);
+        pen.text(label, place, BODY, Align::Left, Tone::Ink)?;
     }
     Ok(())
 }
 
-/// A name that fits beside a curve.
-pub(crate) fn short(name: &str) -> String {
-    if name.chars().count() <= LABEL_CHARS {
+/// At most so many characters of a name.
+fn short(name: &str, chars: usize) -> String {
+    if name.chars().count() <= chars {
         return name.to_owned();
     }
-    let kept: String = name.chars().take(LABEL_CHARS - 1).collect();
+    let kept: String = name.chars().take(chars - 1).collect();
     format!("{kept}…")
 }

@@ -35,7 +35,12 @@ pub(crate) fn with_interval(rate: &Estimate) -> String {
 
 /// A KL budget as it would be typed.
 pub(crate) fn nats(kl: f64) -> String {
-    significant(kl, 3)
+    // Below a millionth of the smallest budget there is: rounding, not KL.
+    if kl.abs() < 1e-12 {
+        "0".to_owned()
+    } else {
+        significant(kl, 3)
+    }
 }
 
 /// A KL with its unit.
@@ -81,6 +86,7 @@ mod tests {
         assert_eq!(nats(2.0), "2");
         assert_eq!(nats(100.0), "100");
         assert_eq!(nats(0.0), "0");
+        assert_eq!(nats(9.9e-32), "0");
         assert_eq!(significant(0.012_345, 3), "0.0123");
         assert_eq!(significant(1234.5, 3), "1234");
         assert_eq!(significant(0.000_958_5, 3), "9.59e-4");

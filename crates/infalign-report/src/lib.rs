@@ -1,9 +1,15 @@
 //! Plots and the self-contained HTML report of infalign.
 //!
-//! One description of a picture ([`panel`](crate)) is drawn through plotters onto SVG and PNG.
-//! plotters is the drawing library because it writes both from one code path, in Rust, without
-//! a browser or a system library; what it lacks (smooth curves in SVG, dark colours, values under
-//! the pointer) stands in `pen`, `tone` and `assets/hover.js`.
+//! A picture is described once, without a backend (`panel`), and drawn once (`draw`) through
+//! plotters, onto SVG (`svg`) and PNG (`png`). plotters is the drawing library because it writes
+//! both from one code path, in Rust, without a browser or a system library; what it lacks stands
+//! here: sub-pixel curves (`pen`), light and dark (`tone`), labels and marks that keep apart
+//! (`place`, `spread`), values under the pointer (`assets/hover.js`).
+//!
+//! - [`design_plot`]: a design as HTML, SVG or PNG.
+//! - [`recorded_report`]: the page of a run on recorded rollouts.
+//!
+//! Everything is a pure function of its input: the same input gives the same bytes.
 #![forbid(unsafe_code)]
 
 mod answer;

@@ -137,7 +137,7 @@ pub(crate) fn panels(
     let mut x = Axis::new(
         "KL(π‖p) spent, nats (square-root scale)",
         0.0,
-        1.1 * reach,
+        1.15 * reach,
         false,
     );
     x.root_ticks = Some(core::iter::once(0.0).chain(group.budgets()).collect());
@@ -203,11 +203,16 @@ fn mark(row: &Measurement, judge: &str, training: Option<&str>, palette: &Palett
         (Some(from), Some(name)) => {
             text.push_str(&format!("by {name} {}\n", percent(from.win_rate.mean)));
         }
-        _ => text.push_str(&format!(
-            "theory {}, on a table of this size {}\n",
-            percent(row.predicted.win_rate),
-            percent(row.expected.win_rate)
-        )),
+        _ => {
+            text.push_str(&format!("theory {}", percent(row.predicted.win_rate)));
+            if let Some(expected) = row.expected {
+                text.push_str(&format!(
+                    ", on a table of this size {}",
+                    percent(expected.win_rate)
+                ));
+            }
+            text.push('\n');
+        }
     }
     text.push_str(&format!(
         "KL spent {}, budget {} nats\nβ {}\n{} effective responses",

@@ -62,8 +62,11 @@ fn check(row: &Measurement) -> Result<()> {
         ("kl.mean", row.kl.mean),
         ("effective_samples.mean", row.effective_samples.mean),
         ("predicted.win_rate", row.predicted.win_rate),
-        ("expected.win_rate", row.expected.win_rate),
-        ("bias_bound", row.bias_bound),
+        (
+            "expected.win_rate",
+            row.expected.map_or(0.0, |e| e.win_rate),
+        ),
+        ("bias_bound", row.bias_bound.unwrap_or(0.0)),
     ] {
         Error::finite(name, &place(row), value)?;
     }
@@ -204,7 +207,9 @@ impl<'a> Budget<'a> {
 impl<'a> Row<'a> {
     fn new(row: &'a Measurement, best: bool, recorded: &Recorded) -> Result<Self> {
         let trained = judged(row, &recorded.judges[0])?.win_rate;
-        let difference = trained.mean - row.expected.win_rate;
+        // Raw-reward RLHF has no law of its own for a table of this size: it stands beside its prediction.
+        let theory = row.expected.unwrap_or(row.predicted).win_rate;
+        let difference = trained.mean - theory;
         Ok(Self {
             transform: &row.transform,
             best,
@@ -223,7 +228,9 @@ impl<'a> Row<'a> {
                 })
                 .collect::<Result<_>>()?,
             predicted: format!("{:.1}", 100.0 * row.predicted.win_rate),
-            expected: format!("{:.1}", 100.0 * row.expected.win_rate),
+            expected: row
+                .expected
+                .map_or_else(|| "–".to_owned(), |e| format!("{:.1}", 100.0 * e.win_rate)),
             difference: points(difference),
             off: difference.abs() > 2.0 * trained.standard_error,
         })
@@ -233,7 +240,11 @@ impl<'a> Row<'a> {
 impl<'a> Limits<'a> {
     /// The extremes over the transforms of one procedure and KL (`rows` is not empty).
     fn new(rows: &[&'a Measurement]) -> Self {
-        let shift = |row: &Measurement| row.expected.win_rate - row.predicted.win_rate;
+        let shift = |row: &Measurement| {
+            row.expected
+                .map_or(0.0, |e| e.win_rate - row.predicted.win_rate)
+        };
+        let bound = |row: &Measurement| row.bias_bound.unwrap_or(0.0);
         let extreme = |key: &dyn Fn(&Measurement) -> f64| {
             rows.iter()
                 .copied()
@@ -241,14 +252,14 @@ impl<'a> Limits<'a> {
         };
         let fewest = extreme(&|row| -row.effective_samples.mean);
         let largest = extreme(&|row| shift(row).abs());
-        let worst = extreme(&|row| row.bias_bound);
+        let worst = extreme(&bound);
         let name = |row: Option<&'a Measurement>| row.map_or("–", |row| &row.transform);
         Self {
             fewest: fewest.map_or_else(String::new, |r| format!("{:.1}", r.effective_samples.mean)),
             fewest_at: name(fewest),
             shift: largest.map_or_else(String::new, |row| points(shift(row))),
             shift_at: name(largest),
-            bias: worst.map_or_else(String::new, |row| format!("{:.1}", 100.0 * row.bias_bound)),
+            bias: worst.map_or_else(String::new, |row| format!("{:.1}", 100.0 * bound(row))),
             bias_at: name(worst),
         }
     }

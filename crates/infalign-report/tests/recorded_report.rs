@@ -11,15 +11,14 @@ mod rollouts;
 
 use std::sync::OnceLock;
 
-use fixture::Procedure::{BestOf, WorstOf};
 use infalign::{design::Design, recorded::Recorded};
 use infalign_report::{Error, Meta, recorded_report};
 
 fn designs() -> &'static [Design] {
     static DESIGNS: OnceLock<Vec<Design>> = OnceLock::new();
     DESIGNS.get_or_init(|| {
-        let mut designs = fixture::designs(BestOf(4), &[0.1, 1.0]);
-        designs.extend(fixture::designs(WorstOf(4), &[0.1, 1.0]));
+        let mut designs = fixture::designs("best-of:4", &[0.1, 1.0]);
+        designs.extend(fixture::designs("worst-of:4", &[0.1, 1.0]));
         designs
     })
 }

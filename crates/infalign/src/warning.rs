@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 
 /// A caveat about a result, with what to do about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Warning {
-    /// W is not concave for this procedure, so the optimum is the best of several starts.
+    /// The problem is not known to be concave for this procedure, so the optimum is the best of several starts.
     #[error(
-        "{procedure}: the win rate is not concave in the policy, so no certificate of global optimality exists; the optimum is the best of {starts} starts, {agreeing} of which agree"
+        "{procedure}: the problem is not known to be concave, so no certificate of global optimality exists; the optimum is the best of {starts} starts, {agreeing} of which agree"
     )]
     NoCertificate {
         /// The procedure.
@@ -65,9 +66,13 @@ pub enum Warning {
     },
     /// Few rollouts: the calibrated reward is coarse for the chosen transform.
     #[error(
-        "K = {k} rollouts per prompt cost {loss:.4} of win rate for {transform}; {}", match enough { Some(enough) => format!("K ≥ {enough} keeps the loss within {wanted}"), None => format!("no K up to 4096 keeps the loss within {wanted}") }
+        "{procedure} at KL {kl}: K = {k} rollouts per prompt cost {transform} {loss:.4} of win rate; {}", match enough { Some(enough) => format!("K ≥ {enough} keeps the loss within {wanted}"), None => format!("no K up to 4096 keeps the loss within {wanted}") }
     )]
     SmallK {
+        /// The procedure.
+        procedure: String,
+        /// KL budget in nats.
+        kl: f64,
         /// The transform.
         transform: String,
         /// Rollouts per prompt.

@@ -9,6 +9,8 @@
 //! | the reward is a list in the first row | one row per prompt; else one row per response |
 //! | a prompt that is a list of messages | its compact JSON is the text |
 
+mod value;
+
 use std::{
     borrow::Cow,
     cell::Cell,
@@ -25,8 +27,10 @@ use super::{ReadOptions, columns::Columns, source::stream_error};
 use crate::{
     RewardTable,
     error::{Error, Place, Result, Spot},
-    table::{Cells, finite},
+    table::Cells,
 };
+use value::{number, text};
+pub(super) use value::{numbers, text_list};
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
@@ -349,75 +353,5 @@ impl<'de> Visitor<'de> for Document<'_, '_> {
             self.rows.failure = Some(failure);
             A::Error::custom("see the failure kept aside")
         })
-    }
-}
-
-fn number(value: &Value, place: &Place, column: &str, response: Option<usize>) -> Result<f32> {
-    match value {
-        // `as_f64` is `None` for no number that serde_json's default features parse.
-        Value::Number(n) => finite(n.as_f64().unwrap_or(f64::NAN), place, column, response),
-        Value::Null => Err(Error::NotFinite {
-            place: place.clone(),
-            column: column.to_owned(),
-            response: response.map(|r| r + 1),
-            value: "null".to_owned(),
-        }),
-        other => Err(wrong_type(other, place, column, "a number")),
-    }
-}
-
-pub(super) fn numbers(value: &Value, place: &Place, column: &str) -> Result<Vec<f32>> {
-    match value {
-        Value::Array(list) => list
-            .iter()
-            .enumerate()
-            .map(|(i, v)| number(v, place, column, Some(i)))
-            .collect(),
-        Value::Null => Err(Error::MissingField {
-            place: place.clone(),
-            column: column.to_owned(),
-        }),
-        other => Err(wrong_type(other, place, column, "a list of numbers")),
-    }
-}
-
-/// A text as it stands; numbers and messages as their JSON.
-fn text<'v>(value: &'v Value, place: &Place, column: &str) -> Result<Cow<'v, str>> {
-    match value {
-        Value::String(text) => Ok(Cow::Borrowed(text)),
-        Value::Number(_) | Value::Array(_) | Value::Object(_) => Ok(Cow::Owned(value.to_string())),
-        Value::Null => Err(Error::MissingField {
-            place: place.clone(),
-            column: column.to_owned(),
-        }),
-        Value::Bool(_) => Err(wrong_type(value, place, column, "a text or an integer")),
-    }
-}
-
-pub(super) fn text_list<'v>(
-    value: &'v Value,
-    place: &Place,
-    column: &str,
-) -> Result<Vec<Cow<'v, str>>> {
-    match value {
-        Value::Array(list) => list.iter().map(|v| text(v, place, column)).collect(),
-        other => Err(wrong_type(other, place, column, "a list of texts")),
-    }
-}
-
-fn wrong_type(value: &Value, place: &Place, column: &str, expected: &'static str) -> Error {
-    let found = match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(truth) => format!("the boolean {truth} (write 0 or 1)"),
-        Value::Number(n) => format!("the number {n}"),
-        Value::String(s) => format!("the text {:?}", crate::table::shortened(s)),
-        Value::Array(_) => "a list".to_owned(),
-        Value::Object(_) => "an object".to_owned(),
-    };
-    Error::WrongType {
-        place: place.clone(),
-        column: column.to_owned(),
-        found,
-        expected,
     }
 }

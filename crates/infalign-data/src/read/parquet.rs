@@ -33,7 +33,8 @@ pub(super) fn read<R: ChunkReader + 'static>(
     options: &ReadOptions,
 ) -> Result<RewardTable> {
     // On hostile bytes the decoder may panic (it checks most lengths, not all). Nothing of ours is
-    // shared with it, so that a panic there leaves no broken state: it is the file's fault.
+    // shared with it, so that a panic there leaves no broken state: it is the file's fault. The
+    // panic hook still speaks; a program that wants silence sets its own.
     catch_unwind(AssertUnwindSafe(|| read_unguarded(input, file, options))).unwrap_or_else(|_| {
         Err(Error::Parquet {
             file: file.to_owned(),

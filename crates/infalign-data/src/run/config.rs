@@ -1,6 +1,6 @@
 //! The configuration of a run as TOML, and in which keys two of them differ.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
 use serde::Serialize;
 use toml::{Table, Value};
@@ -25,7 +25,10 @@ pub(super) fn differences(
         path: stored.to_owned(),
         what,
     };
-    let text = fs::read_to_string(stored).map_err(|e| Error::read(stored, e))?;
+    let text = fs::read_to_string(stored).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::InvalidData => damaged(e.to_string()),
+        _ => Error::read(stored, e),
+    })?;
     let mut keys = Vec::new();
     if old.seed != new.seed {
         keys.push(format!("seed: {} then, {} now", old.seed, new.seed));

@@ -80,7 +80,7 @@ impl RunDir {
     ///
     /// # Errors
     /// [`Error::RunName`], [`Error::Locked`], [`Error::NotARun`] (also with `Overwrite`: only runs
-    /// are ever removed), [`Error::ConfigDiffers`] with the keys, [`Error::DamagedRun`], an input
+    /// are ever removed), [`Error::ConfigDiffers`] with the keys, [`Error::DamagedRun`], [`Error::InputInRun`], an input
     /// that cannot be read, or the disk's refusal.
     pub fn open<C: Serialize>(
         runs: impl AsRef<Path>,
@@ -105,6 +105,7 @@ impl RunDir {
         let manifest_path = run.path.join(MANIFEST);
         let begun = manifest_path.exists();
         if begun && existing == Existing::Overwrite {
+            sweep::refuse_inputs_inside(&run.path, identity.inputs)?;
             // The manifest first: from here on the old stages do not count.
             run.save_manifest()?;
             run.save_config(&config)?;

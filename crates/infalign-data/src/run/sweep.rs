@@ -31,6 +31,19 @@ pub(super) fn refuse_foreign(directory: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Refuses to empty a directory that holds what the run reads.
+pub(super) fn refuse_inputs_inside(directory: &Path, inputs: &[&Path]) -> Result<()> {
+    let real = |path: &Path| fs::canonicalize(path).map_err(|e| Error::read(path, e));
+    let within = real(directory)?;
+    for &input in inputs {
+        if real(input)?.starts_with(&within) {
+            let (input, path) = (input.to_owned(), directory.to_owned());
+            return Err(Error::InputInRun { input, path });
+        }
+    }
+    Ok(())
+}
+
 /// Removes files that a killed process left half-written, in all folders.
 pub(super) fn unfinished(directory: &Path) -> Result<()> {
     for entry in list(directory)? {

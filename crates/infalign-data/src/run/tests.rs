@@ -312,6 +312,23 @@ fn damaged_records_are_told() {
     fs::write(run.join(CONFIG), "kl = = 1").unwrap();
     let error = place.run(0.5, Existing::Resume).unwrap_err();
     assert!(matches!(error, Error::DamagedRun { .. }), "{error}");
+    fs::remove_file(run.join(CONFIG)).unwrap();
+    let error = place.run(0.5, Existing::Resume).unwrap_err();
+    assert!(matches!(error, Error::DamagedRun { .. }), "{error}");
+}
+
+#[test]
+fn overwriting_never_takes_an_input() {
+    let mut place = place();
+    place.run(0.5, Existing::Resume).unwrap();
+    place.input = place.directory.path().join("runs/a/shards/mine.csv");
+    fs::write(&place.input, "data").unwrap();
+    let error = place.run(0.5, Existing::Overwrite).unwrap_err();
+    assert!(
+        matches!(error, Error::InputInRun { .. }) && error.kind() == Kind::User,
+        "{error}"
+    );
+    assert!(place.input.exists() && place.directory.path().join("runs/a/results.json").exists());
 }
 
 #[test]

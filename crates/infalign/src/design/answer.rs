@@ -6,6 +6,7 @@ use crate::Warning;
 
 /// What `infalign design` answers. Serialises to the documented, stable JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Design {
     /// The procedure, as typed: `best-of:4`.
     pub procedure: String,
@@ -33,6 +34,7 @@ pub struct Design {
 
 /// A transform at the requested KL (or β).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TransformRow {
     /// The transform, as typed: `exp:10`; `raw` for ordinary raw-reward RLHF.
     pub transform: String,
@@ -53,6 +55,7 @@ pub struct TransformRow {
 
 /// What calibrating from K rollouts leaves of a design, when the same KL is spent.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AtK {
     /// Price of KL to train with, so that Φ(Ĉ) spends the budget.
     pub beta: f64,
@@ -72,6 +75,7 @@ pub struct AtK {
 
 /// The coupled optimum.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OptimumRow {
     /// Price of KL.
     pub beta: f64,
@@ -87,8 +91,10 @@ pub struct OptimumRow {
 
 /// Evidence of optimality.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Certificate {
-    /// `J* − J ≤ gap` where W is concave; `None` where it is not.
+    /// `J* − J ≤ gap`, J = W − β KL, where the problem is concave: in the density (best-of-N) or in the quantile function
+    /// (worst-of-N); `None` where neither is known.
     pub gap: Option<f64>,
     /// Largest deviation of log f from `Φ_f/β − log Z`, weighted by f: zero at a stationary point.
     pub stationarity: f64,
@@ -100,6 +106,7 @@ pub struct Certificate {
 
 /// The transform that training should use.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Recommended {
     /// The transform, as typed.
     pub transform: String,
@@ -117,6 +124,7 @@ pub struct Recommended {
 
 /// A point of a frontier curve.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Point {
     /// The transform, `raw`, `optimum`, or the procedure for the base's own point.
     pub transform: String,
@@ -133,6 +141,7 @@ pub struct Point {
 
 /// Φ at one quantile, both scaled to \[0,1\] over the grid.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PhiPoint {
     /// Quantile.
     pub u: f64,

@@ -8,8 +8,8 @@ use crate::{
     transform::Transform,
 };
 
-/// KLs of a curve: 64 from 10⁻³ to 4 nats, evenly in log KL.
-const KLS: usize = 64;
+/// KLs of a curve: 96 from 10⁻³ to 4 nats, evenly in log KL.
+const KLS: usize = 96;
 const LOWEST: f64 = 1e-3;
 const HIGHEST: f64 = 4.0;
 
@@ -40,8 +40,12 @@ pub(super) fn points(
             standard_win_rate: optimum.standard_win_rate,
         });
     }
-    for transform in transforms.iter().filter(|t| t.to_string() != "optimal") {
-        points.extend(curve(solver.deployment(), transform)?);
+    let curves: Vec<&Arc<dyn Transform>> = transforms
+        .iter()
+        .filter(|t| t.to_string() != "optimal")
+        .collect();
+    for curve in in_parallel(&curves, question.threads, |t| curve(solver.deployment(), t)) {
+        points.extend(curve?);
     }
     if let Some(raw) = &question.raw {
         for kl in kls() {
@@ -59,6 +63,30 @@ pub(super) fn points(
         }
     }
     Ok(points)
+}
+
+/// `work` on every item over at most `threads` threads; results in the order of the items, so that they do not depend on the threads.
+fn in_parallel<T: Sync, R: Send>(
+    items: &[T],
+    threads: usize,
+    work: impl Fn(&T) -> R + Sync,
+) -> Vec<R> {
+    let share = items.len().div_ceil(threads.max(1)).max(1);
+    if share >= items.len() {
+        return items.iter().map(work).collect();
+    }
+    std::thread::scope(|scope| {
+        let work = &work;
+        let workers: Vec<_> = items
+            .chunks(share)
+            .map(|chunk| scope.spawn(move || chunk.iter().map(work).collect::<Vec<R>>()))
+            .collect();
+        let joined = workers.into_iter().map(|w| {
+            w.join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        joined.flatten().collect()
+    })
 }
 
 /// One transform over all KLs, each β from the one before.

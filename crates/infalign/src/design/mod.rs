@@ -52,6 +52,8 @@ pub struct Question {
     pub frontier: bool,
     /// Whether to tabulate Φ* and the recommended Φ.
     pub phi: bool,
+    /// Threads for the frontier; the answer does not depend on it.
+    pub threads: usize,
 }
 
 impl Question {
@@ -66,6 +68,7 @@ impl Question {
             raw: None,
             frontier: false,
             phi: false,
+            threads: 1,
         }
     }
 }
@@ -112,7 +115,7 @@ pub(crate) fn design_with_transforms(
     }
     let rows = rows.sorted();
     let recommended = recommend::choose(&rows, &optimum);
-    recommend::warn_of_k(&rows, &recommended, question.k, &mut warnings);
+    recommend::warn_of_k(&rows, &recommended, question, kl, &mut warnings);
     let points = if question.frontier {
         frontier::points(question, &mut solver, &transforms)?
     } else {

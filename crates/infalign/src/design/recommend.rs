@@ -3,7 +3,7 @@
 //! Rule: the gentlest transform whose win rate is within [`CLOSE`] of the best. Gentle transforms keep more of the reward's signal per
 //! sample and lose less to a finite K; near the top the exponent hardly matters. With K given, the comparison is at K.
 
-use super::{Recommended, TransformRow, rows::ACCEPTABLE_LOSS};
+use super::{Question, Recommended, TransformRow, rows::ACCEPTABLE_LOSS};
 use crate::{Warning, optimum::Optimum, transform::TransformSpec};
 
 /// Win rate that is worth giving up for a gentler transform.
@@ -89,14 +89,17 @@ fn reason(chosen: &TransformRow, best: &TransformRow, candidates: &[&TransformRo
 pub(super) fn warn_of_k(
     rows: &[TransformRow],
     recommended: &Recommended,
-    k: Option<usize>,
+    question: &Question,
+    kl: f64,
     warnings: &mut Vec<Warning>,
 ) {
     let row = rows.iter().find(|r| r.transform == recommended.transform);
-    if let (Some(k), Some(at)) = (k, row.and_then(|r| r.at_k))
+    if let (Some(k), Some(at)) = (question.k, row.and_then(|r| r.at_k))
         && at.loss > ACCEPTABLE_LOSS
     {
         warnings.push(Warning::SmallK {
+            procedure: question.procedure.to_string(),
+            kl,
             transform: recommended.transform.clone(),
             k,
             loss: at.loss,

@@ -30,17 +30,21 @@ use crate::{Error, Result};
 
 /// A mean over prompts (the independent unit) with its uncertainty.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Estimate {
     /// Mean over prompts.
     pub mean: f64,
     /// Standard error of the mean, over prompts; ∞ (`null` in JSON) for a single prompt.
     #[serde(deserialize_with = "infinite_when_null")]
+    #[cfg_attr(feature = "schema", schemars(extend("type" = ["number", "null"])))]
     pub standard_error: f64,
     /// Lower end of the 95% interval; −∞ (`null` in JSON) when unbounded.
     #[serde(deserialize_with = "minus_infinite_when_null")]
+    #[cfg_attr(feature = "schema", schemars(extend("type" = ["number", "null"])))]
     pub low: f64,
     /// Upper end of the 95% interval; ∞ (`null` in JSON) when unbounded.
     #[serde(deserialize_with = "infinite_when_null")]
+    #[cfg_attr(feature = "schema", schemars(extend("type" = ["number", "null"])))]
     pub high: f64,
     /// Number of prompts.
     pub prompts: usize,

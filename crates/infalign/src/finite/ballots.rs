@@ -1,29 +1,35 @@
 //! Plurality voting exactly: who wins N votes, by generating functions instead of enumeration.
 //!
-//! Counts of N votes drawn from π are independent Poisson(Nπ_y) counts given that they sum to N. Give every answer an independent uniform
-//! priority that breaks ties: with s the winner's, each rival that ties loses with probability s, so a t-fold tie is worth
-//! ∫₀¹ sᵗ ds = 1/(1+t) (derived). With ρ_y(k) the Poisson probabilities and
+//! Counts of N votes drawn from π are independent Poisson counts of means `Nπ_y`, given that they sum to N. Give every
+//! answer an independent uniform priority that breaks ties: with s the winner's, each rival that ties loses with
+//! probability s, so a t-fold tie is worth ∫₀¹ sᵗ ds = 1/(1+t) (derived). With the Poisson probabilities `ρ_y(k)` and
+//! `f_y`, a rival that does not beat a winner of m votes and priority s,
 //!
-//! f_y(x; m, s) = Σ_{k<m} ρ_y(k) xᵏ + s ρ_y(m) xᵐ (y does not beat a winner that has m votes),
+//! ```text
+//! f_y(x) = Σ_{k<m} ρ_y(k) xᵏ + s ρ_y(m) xᵐ,   ρ(N) = e^{−N} N^N / N!,
+//! T(π)(z) = Σ_m ∫₀¹ ds [x^{N−m}] ρ_z(m) Π_{y≠z} f_y / ρ(N),
+//! ```
 //!
-//! T(π)(z) = Σ_m ∫₀¹ ds \[x^{N−m}\] ρ_z(m) Π_{y≠z} f_y / ρ(N), ρ(N) = e^{−N}N^N/N!,
+//! a sum of non-negative terms. The integrand is a polynomial in s of degree < min(⌊N/m⌋, A) for A answers, so that
+//! Gauss–Legendre with half as many nodes is exact; a winner needs m ≥ N/A votes. Products over all answers but one come
+//! from running products from both sides.
 //!
-//! a sum of non-negative terms. The integrand is a polynomial in s of degree < min(⌊N/m⌋, A), for A answers, so Gauss–Legendre with
-//! half as many nodes is exact; a winner needs m ≥ N/A votes. Products over all answers but one come from running products
-//! from both sides.
+//! T is homogeneous of degree N in π, so (derived) ∂T(π)(z)/∂π(y) = N P(z wins | one of the votes is y). With `f⁺_y`, the
+//! rival that has one vote already,
 //!
-//! T is homogeneous of degree N in π, so (derived) ∂T(π)(z)/∂π_y = N P(z wins | one of the votes is y), and
+//! ```text
+//! f⁺_y(x) = Σ_{k<m−1} ρ_y(k) xᵏ + s ρ_y(m−1) x^{m−1},
+//! Σ_z c_z ∂T(π)(z)/∂π(y) = N/ρ(N) Σ_m ∫₀¹ ds [x^{N−1}]
+//!     { c_y ρ_y(m−1) x^{m−1} Π_{u≠y} f_u  +  f⁺_y Σ_{z≠y} c_z ρ_z(m) xᵐ Π_{u≠y,z} f_u }.
+//! ```
 //!
-//! Σ_z c_z ∂T(π)(z)/∂π_y = N/ρ(N) Σ_m ∫₀¹ ds \[x^{N−1}\] { c_y ρ_y(m−1) x^{m−1} Π_{u≠y} f_u + f⁺_y Σ_{z≠y} c_z ρ_z(m) xᵐ Π_{u≠y,z} f_u },
-//!
-//! f⁺_y = Σ_{k<m−1} ρ_y(k) xᵏ + s ρ_y(m−1) x^{m−1}, the rival that has one vote already. The inner sum over z is the coefficient of ε in
-//! Π_{u≠y} (f_u + ε c_u ρ_u(m) xᵐ), carried through the same running products.
+//! The inner sum over z is the coefficient of ε in `Π_{u≠y} (f_u + ε c_u ρ_u(m) xᵐ)`, carried through the same products.
 //!
 //! | input | answer |
 //! |---|---|
 //! | N = 1, N = 2 | T(π) = π: of two different votes either wins with probability ½ |
 //! | an answer of mass 0 | wins nothing; its derivative is that of a first vote |
-//! | work | of the order of A N³: 10 answers and 64 votes take some milliseconds |
+//! | work | of the order of A N³ |
 
 /// Votes beyond which Poisson weights would leave the range of f64.
 pub(super) const MAX_VOTES: usize = 512;
@@ -35,7 +41,7 @@ struct Round {
     weight: f64,
 }
 
-/// ρ_y(0..=N) for every answer.
+/// `ρ_y(0..=N)` for every answer.
 struct Ballots {
     n: usize,
     answers: Vec<Vec<f64>>,
@@ -60,7 +66,7 @@ pub(super) fn winners(policy: &[f64], n: usize) -> Vec<f64> {
     wins
 }
 
-/// Σ_z c_z ∂T(π)(z)/∂π_y for each y.
+/// `Σ_z c_z ∂T(π)(z)/∂π(y)` for each y.
 pub(super) fn product(policy: &[f64], n: usize, cotangent: &[f64]) -> Vec<f64> {
     let ballots = Ballots::new(policy, n);
     let mut product = vec![0.0; policy.len()];
@@ -70,8 +76,8 @@ pub(super) fn product(policy: &[f64], n: usize, cotangent: &[f64]) -> Vec<f64> {
         for (y, rho) in ballots.answers.iter().enumerate() {
             let ((a0, a1), (b0, b1)) = (&prefix[y], &suffix[y + 1]);
             let mut sum = cotangent[y] * rho[m - 1] * coefficient(a0, b0, n - m);
-            for k in 0..m {
-                let has = if k + 1 < m { rho[k] } else { round.s * rho[k] };
+            for (k, rho) in rho[..m].iter().enumerate() {
+                let has = if k + 1 < m { *rho } else { round.s * rho };
                 let rest = n - 1 - k;
                 sum += has * (coefficient(a1, b0, rest) + coefficient(a0, b1, rest));
             }
@@ -104,7 +110,7 @@ impl Ballots {
         rounds
     }
 
-    /// Π_{u<y} and Π_{u≥y} of f_u + ε c_u ρ_u(m) xᵐ for y = 0..=A; without cotangent the ε-parts stay empty.
+    /// The products of `f_u + ε c_u ρ_u(m) xᵐ` over u < y and over u ≥ y, for y = 0..=A; without cotangent the ε-parts stay empty.
     fn running(&self, round: &Round, cotangent: Option<&[f64]>) -> (Vec<Pair>, Vec<Pair>) {
         let times = |pair: &Pair, y: usize| {
             let rho = &self.answers[y];
@@ -172,8 +178,8 @@ fn coefficient(a: &[f64], b: &[f64], degree: usize) -> f64 {
     a[first..=last].iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// Gauss–Legendre on \[0,1\] with `n` nodes: nodes and weights, exact to degree 2n − 1. Newton on P_n from the classical start (Abramowitz and
-/// Stegun 25.4.30, 22.16.6).
+/// Gauss–Legendre on \[0,1\] with `n` nodes: nodes and weights, exact to degree 2n − 1. Newton on the Legendre polynomial
+/// (Abramowitz and Stegun 25.4.29, 25.4.30).
 fn unit_rule(n: usize) -> Vec<(f64, f64)> {
     let order = n as f64;
     (0..n)

@@ -1,25 +1,31 @@
 //! The ascent to a coupled optimum on a finite set: damped Newton steps in log density, from gradients of W alone.
 //!
-//! At a price β the optimum of J = W − β KL has l = R/β − log Z, l = log(q/p) (\[IA\], arXiv 2412.19792, main theorem). With residual
-//! r = R/β − l and a step l ↦ l + x, all centred under q so that masses keep their sum, the linearised condition is (derived)
+//! At a price β the optimum of J = W − β KL has l = R/β − log Z, l = log(q/p) (\[IA\], arXiv 2412.19792, main theorem). With the
+//! residual r and a step l ↦ l + x, all centred under q so that masses keep their sum, the linearised condition is (derived)
 //!
-//! A x = r, A x = x − D R\[q x\]/β,
+//! ```text
+//! A x = r,   r = R/β − l,   A x = x − DR[q x]/β,   ⟨a,b⟩ = Σ q a b.
+//! ```
 //!
-//! and A is symmetric in ⟨a,b⟩ = Σ q a b, positive where J is concave: conjugate gradients need no matrix, only the derivative of R
-//! along a direction, which is a difference quotient of two gradients. The first direction, r, is the damped fixed-point iteration;
-//! dJ/ds = β⟨r,x⟩ > 0 along every direction used, and steps are halved until J rises.
+//! A is symmetric in ⟨·,·⟩ and positive where J is concave: conjugate gradients need no matrix, only the derivative of R
+//! along a direction, which is a difference quotient of two gradients. The first direction, r, is the damped fixed-point
+//! iteration; dJ/ds = β⟨r,x⟩ > 0 along every direction used, and steps are halved until J rises.
 //!
-//! At a KL budget the same steps are taken on the sphere KL = k (derived): β = ⟨R,l⟩/⟨l,l⟩ is the multiplier that leaves the smallest
-//! residual, directions are kept orthogonal to l (dKL = ⟨l,x⟩), and after each step l is rescaled to spend k again.
+//! At a KL budget k the same steps are taken on the sphere KL = k (derived): β = ⟨R,l⟩/⟨l,l⟩ is the multiplier that leaves the
+//! smallest residual, directions are kept orthogonal to l (dKL = ⟨l,x⟩), and after each step l is rescaled to spend k again.
+//!
+//! ⟨·,·⟩ does not see a response whose mass has underflowed. Where steps along x gain nothing, the mixture (1−s) q + s q̂ with
+//! the best response q̂ ∝ p e^{R/β} is tried, along which dJ/ds = β KL(q‖q̂) + β KL(q̂‖q) at s = 0 (derived).
 //!
 //! | case | answer |
 //! |---|---|
 //! | negative curvature (W not concave) | the direction found so far, at first r: still an ascent |
 //! | gradients by simulation | r only: quotients of simulated gradients say nothing |
+//! | a residual or slope that is NaN | the ascent ends where it is |
 //! | J no longer changes by rounding | a full step that lowers ‖r‖ is taken, else the ascent ends |
 
 use super::{
-    policy::{FinitePolicy, tilt_to_kl},
+    policy::{FinitePolicy, kl_term, tilt_to_kl},
     set::FiniteProblem,
 };
 
@@ -36,10 +42,14 @@ pub(super) enum Goal {
 const STEPS: usize = 200;
 /// Directions of conjugate gradients per step.
 const DIRECTIONS: usize = 80;
+/// Curvature along a direction, relative to its length, that counts as none or negative.
+const FLAT: f64 = 1e-9;
 /// Relative step of the difference quotient of R.
 const QUOTIENT: f64 = 1e-6;
 /// ‖r‖² that counts as stationary: deviations of log q of 10⁻¹².
 const STATIONARY: f64 = 1e-24;
+/// Times that a step is halved before its path is given up.
+const HALVINGS: usize = 40;
 /// A change of J that rounding may hide.
 const ROUNDING: f64 = 1e-13;
 
@@ -83,6 +93,18 @@ impl State {
                 }
             }
         }
+    }
+
+    /// β KL(q‖q̂) and q̂ ∝ p e^{R/β}: for concave W a bound of what is left to gain.
+    pub(super) fn gap(&self, problem: &FiniteProblem, beta: f64) -> (f64, FinitePolicy) {
+        let tilt: Vec<f64> = self.reward.iter().map(|r| r / beta).collect();
+        let response = FinitePolicy::from_tilt(problem.base(), &tilt);
+        let masses = self.policy.masses().iter().zip(response.masses());
+        let logs = self.policy.log_ratio().iter().zip(response.log_ratio());
+        let terms = masses
+            .zip(logs)
+            .map(|((q, h), (l, m))| kl_term(*h, *q, l - m));
+        (beta * terms.sum::<f64>(), response)
     }
 
     /// r = R/β − l, centred (and at a budget along the sphere), with the metric it lives in.
@@ -153,26 +175,53 @@ impl<'a> Metric<'a> {
 pub(super) fn climb(problem: &FiniteProblem, start: FinitePolicy, goal: Goal) -> State {
     let mut state = State::new(problem, start);
     for _ in 0..STEPS {
-        let beta = state.price(goal);
-        let (metric, r) = state.residual(goal, beta);
-        let length = metric.inner(&r, &r);
-        if !(length > STATIONARY) {
-            break;
-        }
-        let newton = if problem.procedure().is_exact() {
-            direction(problem, &metric, beta, &r, length)
-        } else {
-            r.clone()
-        };
-        let slope = beta * metric.inner(&r, &newton);
-        let next = step(problem, &state, goal, &newton, slope, length)
-            .or_else(|| step(problem, &state, goal, &r, beta * length, length));
-        match next {
+        let ascent = newton_or_residual(problem, &state, goal);
+        match ascent.or_else(|| towards_response(problem, &state, goal)) {
             Some(next) => state = next,
             None => break,
         }
     }
     state
+}
+
+/// A step along Newton's direction, or along r where that one gains nothing.
+fn newton_or_residual(problem: &FiniteProblem, state: &State, goal: Goal) -> Option<State> {
+    let beta = state.price(goal);
+    let (metric, r) = state.residual(goal, beta);
+    let length = metric.inner(&r, &r);
+    if length.is_nan() || length <= STATIONARY {
+        return None;
+    }
+    let along = |x: &[f64]| {
+        let slope = beta * metric.inner(&r, x);
+        let path = |s: f64| {
+            let moved = state.policy.log_ratio().iter().zip(x);
+            moved.map(|(l, x)| l + s * x).collect()
+        };
+        step(problem, state, goal, path, slope, length)
+    };
+    let exact = problem.procedure().is_exact();
+    let newton = exact.then(|| direction(problem, &metric, beta, &r, length));
+    newton.and_then(|x| along(&x)).or_else(|| along(&r))
+}
+
+/// A step (1−s) q + s q̂ towards q̂ ∝ p e^{R/β}, which brings back responses that q has lost.
+fn towards_response(problem: &FiniteProblem, state: &State, goal: Goal) -> Option<State> {
+    let beta = state.price(goal);
+    let (gap, response) = state.gap(problem, beta);
+    if gap.is_nan() || gap <= ROUNDING {
+        return None;
+    }
+    let path = |s: f64| {
+        let logs = state.policy.log_ratio().iter().zip(response.log_ratio());
+        logs.map(|(l, m)| {
+            let top = l.max(*m);
+            top + ((1.0 - s) * (l - top).exp() + s * (m - top).exp()).ln()
+        })
+        .collect()
+    };
+    // dJ/ds ≥ β KL(q‖q̂), the gap.
+    step(problem, state, goal, path, gap, 0.0)
 }
 
 /// A x ≈ r by conjugate gradients, cut at negative curvature.
@@ -193,7 +242,7 @@ fn direction(
         let raw: Vec<f64> = d.iter().zip(&bend).map(|(d, b)| d - b / beta).collect();
         let a = metric.tangent(&raw);
         let along = metric.inner(&d, &a);
-        if !(along > 1e-9 * metric.inner(&d, &d)) {
+        if along.is_nan() || along <= FLAT * metric.inner(&d, &d) {
             if k == 0 {
                 x.copy_from_slice(r);
             }
@@ -236,33 +285,26 @@ fn curvature(problem: &FiniteProblem, metric: &Metric<'_>, x: &[f64]) -> Vec<f64
         .collect()
 }
 
-/// The longest of the steps 1, ½, ¼ … along x that gains at least a share of what the slope promises.
+/// The longest of the steps 1, ½, ¼ … on a path that gains at least a share of what its slope promises.
 fn step(
     problem: &FiniteProblem,
     state: &State,
     goal: Goal,
-    x: &[f64],
+    path: impl Fn(f64) -> Vec<f64>,
     slope: f64,
     length: f64,
 ) -> Option<State> {
-    if !(slope > 0.0) {
+    if slope.is_nan() || slope <= 0.0 {
         return None;
     }
     let before = state.objective(goal);
     let mut s = 1.0;
-    for _ in 0..40 {
-        let moved = state
-            .policy
-            .log_ratio()
-            .iter()
-            .zip(x)
-            .map(|(l, x)| l + s * x);
-        let tilt: Vec<f64> = moved.collect();
+    for _ in 0..HALVINGS {
         let policy = match goal {
-            Goal::Price(_) => Some(FinitePolicy::from_tilt(problem.base(), &tilt)),
-            Goal::Budget(kl) => tilt_to_kl(problem.base(), &tilt, kl, "a step")
+            Goal::Price(_) => Some(FinitePolicy::from_tilt(problem.base(), &path(s))),
+            Goal::Budget(kl) => tilt_to_kl(problem.base(), &path(s), kl, "a step")
                 .ok()
-                .map(|t| t.1),
+                .map(|(_, policy)| policy),
         };
         if let Some(policy) = policy {
             let gain = objective(goal, problem.win_rate(&policy), &policy) - before;

@@ -1,23 +1,28 @@
 //! Ordered levels of reward with ties: every rank-based procedure, and those with thresholds, on atoms.
 //!
-//! Levels ℓ = 1..L of increasing reward, base masses p_ℓ with cumulative P_ℓ, policy masses q_ℓ with cumulative Q_ℓ. A tie inside a level is
-//! broken uniformly: each draw is given a uniform place within its level, so that in quantile space (see `deployment`) the density is constant
-//! on (P_{ℓ−1}, P_ℓ\] and F rises there in a straight line from Q_{ℓ−1} to Q_ℓ. Derived from that, with H_ℓ = H(Q_ℓ, a) the procedure's CDF at
-//! the edges and H⁰_ℓ the same for the base:
+//! Levels ℓ = 1..L of increasing reward have base masses `p_ℓ` with cumulative `P_ℓ`, policy masses `q_ℓ` with cumulative
+//! `Q_ℓ`. A tie inside a level is broken uniformly: each draw is given a uniform place within its level, so that in quantile
+//! space (see `deployment`) the density is constant within a level and F rises there in a straight line. Derived from that,
+//! with `H_ℓ` the procedure's CDF at the upper edge of level ℓ under the policy and `H⁰_ℓ` the same under the base:
 //!
-//! T(π)(ℓ) = H_ℓ − H_{ℓ−1}, c_ℓ = ½ (H⁰_ℓ + H⁰_{ℓ−1}) (half credit for a tie), W = Σ_ℓ T(π)(ℓ) c_ℓ.
+//! ```text
+//! T(π)(ℓ) = H_ℓ − H_{ℓ−1},   H_ℓ = H(Q_ℓ, a),
+//! c_ℓ     = ½ (H⁰_ℓ + H⁰_{ℓ−1})                          half credit for a tie
+//! W       = Σ_ℓ T(π)(ℓ) c_ℓ = c_L − Σ_{ℓ<L} H_ℓ Δ_ℓ,     Δ_ℓ = c_{ℓ+1} − c_ℓ   (by parts; H_0 = 0, H_L = 1)
+//! ```
 //!
-//! Summed by parts with H_0 = 0 and H_L = 1, Σ_ℓ (H_ℓ − H_{ℓ−1}) c_ℓ = c_L − Σ_{ℓ<L} H_ℓ Δ_ℓ with Δ_ℓ = c_{ℓ+1} − c_ℓ. A mass q_j moves Q_ℓ
-//! for ℓ ≥ j, and moves the anchor a_k = F(τ_k) = Q_{m−1} + θ q_m, θ = (τ_k − P_{m−1})/p_m for the level m that holds τ_k, at the rate
-//! ω_kj = 1, θ, 0 for j <, =, > m. Hence, up to a constant in j,
+//! A mass `q_j` moves `Q_ℓ` for ℓ ≥ j at the rate 1. It moves the anchor `a_k = F(τ_k)`, `τ_k` in level m at the share
+//! `θ = (τ_k − P_{m−1})/p_m` of it, at the rate `ω_kj` = 1, θ, 0 for j <, =, > m. Hence, up to a constant in j,
 //!
-//! ∂W/∂q_j = −Σ_{ℓ=j}^{L−1} d_ℓ Δ_ℓ − Σ_k ω_kj Σ_{ℓ<L} (∂H_ℓ/∂a_k) Δ_ℓ, d = ∂H/∂F (= g(Q_ℓ) for a rank-based procedure).
+//! ```text
+//! ∂W/∂q_j = −Σ_{ℓ=j}^{L−1} d_ℓ Δ_ℓ − Σ_k ω_kj Σ_{ℓ<L} (∂H_ℓ/∂a_k) Δ_ℓ,   d = ∂H/∂F   (g(Q_ℓ) if rank-based).
+//! ```
 //!
-//! A threshold within a level passes that level's draws with probability 1 − θ; one at an edge (τ = P_ℓ) is a plain comparison of
-//! rewards. Only the mid-quantile ½(P_ℓ + P_{ℓ−1}) of a level, its calibrated reward, is seen by transforms.
+//! A threshold within a level passes that level's draws with probability 1 − θ; one at an edge is a plain comparison of
+//! rewards. Transforms see a level's calibrated reward, its mid-quantile `½(P_ℓ + P_{ℓ−1})`.
 //!
-//! pass@N is the case of two levels under best-of-N: with pass rate q = q_2, Q_1 = 1 − q and Δ_1 = ½, so the reward of a correct answer
-//! exceeds that of a wrong one by ½ N (1−q)^{N−1}.
+//! pass@N is the case of two levels under best-of-N: with pass rate q, `Q_1` = 1 − q and `Δ_1` = ½, so the reward of a
+//! correct answer exceeds that of a wrong one by ½ N (1−q)^{N−1}.
 //!
 //! | input | answer |
 //! |---|---|
@@ -40,7 +45,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq)]
 pub struct Levels {
     masses: Vec<f64>,
-    /// P_0 = 0, …, P_L = 1, from both ends.
+    /// `P_0` = 0, …, `P_L` = 1, from both ends.
     edges: Vec<Quantile>,
 }
 
@@ -74,13 +79,13 @@ impl Levels {
         Ok((Self::new(&masses)?, values))
     }
 
-    /// p_ℓ.
+    /// `p_ℓ`, the base masses.
     #[must_use]
     pub fn masses(&self) -> &[f64] {
         &self.masses
     }
 
-    /// P_0 = 0, P_1, …, P_L = 1.
+    /// `P_0` = 0, `P_1`, …, `P_L` = 1.
     #[must_use]
     pub fn edges(&self) -> &[Quantile] {
         &self.edges
@@ -221,7 +226,7 @@ mod tests {
     fn procedure(text: &str) -> Arc<dyn Procedure> {
         match text.parse().unwrap() {
             ProcedureSpec::Ready(p) => p,
-            other @ ProcedureSpec::Cdf(_) => panic!("{other} needs a file"),
+            other @ ProcedureSpec::Cdf(_) => unreachable!("{other} needs a file"),
         }
     }
 

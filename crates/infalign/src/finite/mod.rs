@@ -10,7 +10,7 @@
 //! | `set` | a procedure on a finite set, and a base policy with rewards under it: W, its gradient |
 //! | `levels` | ordered levels with ties: every rank-based procedure of this crate on atoms |
 //! | `voting`, `ballots` | plurality voting over N answers, by simulation and exactly |
-//! | `optimum`, `climb` | the coupled optimum with its certificate, and the ascent that finds it |
+//! | `optimum`, `climb`, `starts` | the coupled optimum with its certificate, the ascent that finds it, and from where |
 //! | `check` | whether a procedure's vector-Jacobian product is its derivative |
 
 mod ballots;
@@ -20,6 +20,7 @@ mod levels;
 mod optimum;
 mod policy;
 mod set;
+mod starts;
 mod voting;
 
 pub use check::vjp_error;

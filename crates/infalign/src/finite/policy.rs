@@ -1,10 +1,12 @@
 //! A policy on a finite set: its masses and their log-ratios to the base, tilts, and KL.
 //!
-//! Base masses p_y > 0, policy masses q_y, l_y = log(q_y/p_y):
+//! For base masses p > 0, policy masses q, log-ratios l = log(q/p) and values v (derived):
 //!
-//! q_y = p_y e^{v_y/β}/Z, Z = Σ p e^{v/β}, KL(q‖p) = Σ q l = Σ (q l − q + p), dKL/dlog β = −Var_q(v)/β² (derived).
+//! ```text
+//! q = p e^{v/β} / Z,   Z = Σ p e^{v/β},   KL(q‖p) = Σ q l = Σ (q l − q + p),   dKL/dlog β = −Var_q(v)/β².
+//! ```
 //!
-//! The middle form of KL has no negative term, so that a KL of 10⁻⁶ keeps its digits. As β → 0 a tilt by v tends to the base
+//! The last form of KL has no negative term, so that a KL of 10⁻⁶ keeps its digits. As β → 0 a tilt by v tends to the base
 //! conditioned on the top set of v, so its KL stays below −log p(top set): a finite set has a largest KL.
 //!
 //! | input | answer |
@@ -69,13 +71,13 @@ impl FinitePolicy {
         }
     }
 
-    /// q_y.
+    /// q.
     #[must_use]
     pub fn masses(&self) -> &[f64] {
         &self.masses
     }
 
-    /// log(q_y/p_y); −∞ where a given mass is zero.
+    /// l = log(q/p); −∞ where a given mass is zero.
     #[must_use]
     pub fn log_ratio(&self) -> &[f64] {
         &self.log_ratio
@@ -115,7 +117,7 @@ pub(super) fn tilt_to_kl(
         .zip(&gaps)
         .map(|(p, g)| if *g == 0.0 { *p } else { 0.0 })
         .sum();
-    let max = -top_mass.min(1.0).ln();
+    let max = 0.0 - top_mass.min(1.0).ln();
     let unreachable = Error::KlUnreachable {
         what: what.to_owned(),
         kl,
@@ -147,7 +149,7 @@ pub(super) fn tilt_to_kl(
     Ok((root.x.exp(), at(root.x)))
 }
 
-/// Var_q(v), summed about the mean.
+/// The variance of v under q, summed about the mean.
 pub(super) fn variance(q: &[f64], v: &[f64]) -> f64 {
     let mean: f64 = q.iter().zip(v).map(|(q, v)| q * v).sum();
     q.iter().zip(v).map(|(q, v)| q * (v - mean).powi(2)).sum()
@@ -238,7 +240,7 @@ mod tests {
         ] {
             let error = tilt_to_kl(&BASE, &values, max + 1e-9, "test").unwrap_err();
             let Error::KlUnreachable { max: told, .. } = error else {
-                panic!("{error}")
+                unreachable!("{error}")
             };
             assert!((told - max).abs() < 1e-12);
         }

@@ -1,9 +1,12 @@
 //! A base policy with rewards on a finite set, and what a procedure T makes of policies there.
 //!
-//! With w(z,z′) = 1, ½, 0 for a higher, equal, lower reward, scores c(z) = C_{T(p)}(z) = Σ_{z′} T(p)(z′) w(z,z′) and policy π
-//! (derived from the definition of W as a chance of winning):
+//! With w(z,z′) = 1, ½, 0 for a higher, equal, lower reward, and policy π (derived from W as a chance of winning):
 //!
-//! W(π) = Σ_z T(π)(z) c(z), R_y = ∂W/∂π(y) = Σ_z ∂T(π)(z)/∂π(y) c(z),
+//! ```text
+//! c(z)  = C_{T(p)}(z) = Σ_{z′} T(p)(z′) w(z,z′)           score of z against T(p)
+//! W(π)  = Σ_z T(π)(z) c(z)
+//! R(y)  = ∂W/∂π(y) = Σ_z ∂T(π)(z)/∂π(y) c(z)
+//! ```
 //!
 //! and the coupled optimum is π ∝ p e^{R/β} (\[IA\], arXiv 2412.19792, main theorem). Only the order of the rewards matters.
 //! Scores are mid-ranks: the mass below and half of the mass that ties, summed from both ends.
@@ -25,11 +28,11 @@ pub trait FiniteProcedure: fmt::Debug + Send + Sync {
     /// T(π): as many masses as π has, summing to one when π does.
     fn apply(&self, policy: &[f64]) -> Vec<f64>;
 
-    /// The vector-Jacobian product Σ_z ∂T(π)(z)/∂π(y) c(z) for each y, up to a constant in y: only changes of π that keep its sum
+    /// The vector-Jacobian product `Σ_z ∂T(π)(z)/∂π(y) c(z)` for each y, up to a constant in y: only changes of π that keep its sum
     /// are ever asked for.
     fn vjp(&self, policy: &[f64], cotangent: &[f64]) -> Vec<f64>;
 
-    /// The shape of Σ_z T(π)(z) c(z) in π, for every c that increases with the reward.
+    /// The shape of `Σ_z T(π)(z) c(z)` in π, for every c that increases with the reward.
     fn shape(&self) -> Shape {
         Shape::Unknown
     }

@@ -1,20 +1,26 @@
 //! Plurality voting over N answers (self-consistency): the answer that most of N draws give, ties broken uniformly.
 //!
-//! T(π)(z) = P(z has most votes among N draws of π). No rank of the answers says who wins, so this is the case that quantile space cannot
-//! express. Exactly in `ballots`; by simulation here, from S draws of N − 1 votes κ. Since T is homogeneous of degree N in π,
+//! T(π)(z) is the chance that z has most votes among N draws of π. No rank of the answers says who wins, so this is the case
+//! that quantile space cannot express. Exactly in `ballots`; by simulation here, from S polls κ of N − 1 votes each. Since T is
+//! homogeneous of degree N in π (derived; the second line is Euler's identity),
 //!
-//! ∂T(π)(z)/∂π_y = N E\[z wins κ + one vote for y\], T(π)(z) = Σ_y π_y E\[z wins κ + one vote for y\] (derived: Euler).
+//! ```text
+//! ∂T(π)(z)/∂π(y) = N E[z wins κ and one vote for y],
+//! T(π)(z)        = Σ_y π(y) E[z wins κ and one vote for y].
+//! ```
 //!
-//! Both are means over S independent κ, hence unbiased, and the last vote is averaged over instead of drawn. Every call draws the same
-//! stream of uniforms from the seed, so that differences between policies are of the policies (common random numbers). A win rate
-//! multiplies T̂(π) with scores from T̂(p): it is ½ at π = p exactly, and elsewhere biased by their covariance, O(1/S).
+//! Both are means over S independent polls, hence unbiased, and the last vote is averaged over instead of drawn. Every call
+//! draws the same stream of uniforms from the seed, so that differences between policies are of the policies (common random
+//! numbers). A win rate multiplies T̂(π) with scores from T̂(p): it is ½ at π = p exactly, and elsewhere biased by their
+//! covariance, O(1/S).
 //!
-//! N = 1 and N = 2 are plain sampling: z wins outright with π_z², and half of the 2π_z(1−π_z) draws of one z and one other.
+//! N = 1 and N = 2 are plain sampling: of two votes z wins both with π(z)², and half of the 2π(z)(1−π(z)) split ones.
 //!
 //! | input | answer |
 //! |---|---|
 //! | N = 0, N > 512 exactly, N > 4096 simulated | error |
 //! | samples = 0 | error |
+//! | samples = 1 | one poll says nothing of its spread: standard errors are infinite |
 //! | an answer of mass 0 | never drawn; its derivative is still right |
 
 use rand::{RngExt, SeedableRng};
@@ -24,7 +30,10 @@ use super::{
     ballots::{self, MAX_VOTES},
     set::FiniteProcedure,
 };
-use crate::{Error, Result, procedure::MAX_DRAWS};
+use crate::{
+    Error, Result,
+    procedure::{MAX_DRAWS, Shape},
+};
 
 /// Plurality voting over N answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +99,12 @@ impl Voting {
             .map(|(sum, squares)| {
                 let mean = sum / s;
                 let variance = (squares / s - mean * mean).max(0.0);
-                (mean, (variance / (s - 1.0).max(1.0)).sqrt())
+                let error = if s > 1.0 {
+                    (variance / (s - 1.0)).sqrt()
+                } else {
+                    f64::INFINITY
+                };
+                (mean, error)
             })
             .collect()
     }
@@ -193,11 +207,20 @@ impl FiniteProcedure for Voting {
         };
         let mut product = vec![0.0; policy.len()];
         self.polls(simulation, policy, |poll| {
-            poll.credit(cotangent, &mut product)
+            poll.credit(cotangent, &mut product);
         });
         let scale = self.votes as f64 / simulation.samples as f64;
         product.iter_mut().for_each(|p| *p *= scale);
         product
+    }
+
+    fn shape(&self) -> Shape {
+        // One vote and two are plain sampling, linear in π.
+        if self.votes <= 2 && self.simulation.is_none() {
+            Shape::Concave
+        } else {
+            Shape::Unknown
+        }
     }
 
     fn is_exact(&self) -> bool {
@@ -371,5 +394,8 @@ mod tests {
             assert!(error.to_string().contains("N of voting"), "{error}");
         }
         assert!(Voting::simulated(5, 0, 1).is_err());
+        let single = Voting::simulated(5, 1, 1).unwrap();
+        let errors = single.with_standard_errors(&POLICY);
+        assert!(errors.iter().all(|(_, error)| error.is_infinite()));
     }
 }

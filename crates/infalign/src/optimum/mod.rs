@@ -4,8 +4,9 @@
 //! depend on each other. \[IA\] calls the iteration between the two infeasible for language models; in quantile space, where
 //! everything depends on u alone, it is a concave programme in one function for best-of-N and solved here to rounding.
 //!
-//! At a KL budget the multiplier β is found by Newton in (log β, log KL), with dKL/dlog β from one more linear solve. Where W is
-//! not concave (worst-of-N) the climb starts from several policies, and the result says how many agree.
+//! At a KL budget the multiplier β is found by Newton in (log β, log KL), with dKL/dlog β from one more linear solve. Best-of-N is concave in
+//! the density and worst-of-N in the quantile function (`certificate.rs`): both have one stationary policy and a computable gap to it. The climb
+//! for worst-of-N still starts from three policies, and for procedures of unknown shape from six; the result says how many agree.
 
 mod certificate;
 mod newton;
@@ -138,10 +139,10 @@ impl Solver {
     /// The best result over the starts, on a grid that resolves it.
     fn best(&mut self, goal: Goal, solve: impl Fn(&Self, Law) -> (f64, State)) -> Result<Optimum> {
         let mut first: Vec<Law> = self.last.iter().map(|(_, law)| law.clone()).collect();
-        let wanted = if self.deployment.shape() == Shape::Concave {
-            1
-        } else {
-            self.starts
+        let wanted = match self.deployment.shape() {
+            Shape::Concave => 1,
+            Shape::Convex => self.starts.min(3),
+            Shape::Unknown => self.starts,
         };
         first.extend(starts::laws(&self.deployment).take(wanted.saturating_sub(first.len())));
         let solved: Vec<(f64, State)> = first.into_iter().map(|law| solve(self, law)).collect();

@@ -89,7 +89,7 @@ fn the_gap_is_the_formula_that_it_says() {
     let response: Vec<f64> = state.phi.iter().map(|p| (p / beta).exp()).collect();
     let plain =
         beta * d.grid().integrate(&response).ln() - state.law.mean(&state.phi) + beta * state.kl;
-    let gap = certificate::gap(&state, beta);
+    let gap = certificate::density_gap(&state, beta);
     assert!((plain - gap).abs() < 1e-12 && gap > 1e-3, "{plain} {gap}");
     let best = solver("best-of:4").at_beta(beta).unwrap();
     let loss = best.win_rate - beta * best.kl - state.objective(beta);
@@ -191,8 +191,67 @@ fn plain_alternation_oscillates_with_period_two_and_ours_does_not() {
 }
 
 #[test]
-fn worst_of_n_agrees_from_every_start_and_says_so() {
-    let mut solver = solver("worst-of:4");
+fn worst_of_n_is_certified_in_quantile_functions_and_every_start_agrees() {
+    for text in ["worst-of:2", "worst-of:4", "worst-of:16", "tilt:-4"] {
+        let mut solver = solver(text);
+        for kl in [0.01, 0.5, 1.0] {
+            let o = solver.at_kl(kl).unwrap();
+            assert!(
+                o.certificate.gap.unwrap() < 1e-8,
+                "{text} KL {kl}: {:?}",
+                o.certificate
+            );
+            assert_eq!(o.certificate.agreeing, o.certificate.starts);
+            assert!(o.certificate.starts >= 3 && solver.warnings(&o).is_empty());
+        }
+    }
+}
+
+#[test]
+fn the_quantile_gap_bounds_what_is_lost_away_from_the_optimum() {
+    let d = deployment("worst-of:4");
+    let beta = 0.2;
+    let best = solver("worst-of:4").at_beta(beta).unwrap();
+    let best = best.win_rate - beta * best.kl;
+    for strength in [0.5, 2.0, 4.0, 8.0] {
+        let tilt: Vec<f64> = d
+            .grid()
+            .nodes()
+            .iter()
+            .map(|u| strength * u.below())
+            .collect();
+        let state = State::new(&d, Law::from_log_tilt(Arc::clone(d.grid()), &tilt));
+        let (loss, gap) = (
+            best - state.objective(beta),
+            certificate::quantile_gap(&state, beta),
+        );
+        assert!(
+            loss > 0.0 && loss <= gap && gap < 100.0 * loss,
+            "{strength}: {loss} {gap}"
+        );
+    }
+}
+
+#[test]
+fn density_at_the_end_gives_the_win_rate() {
+    // Derived by parts from (log f)′ = g(F)g(u)/β: W* = (β/N)(f*(1) − 1) for best-of-N, 1 − (β/N)(1 − f*(0)) for worst-of-N.
+    for n in [2, 4, 16] {
+        for kl in [0.1, 0.5, 1.0] {
+            let best = solver(&format!("best-of:{n}")).at_kl(kl).unwrap();
+            let end = best.law.density()[best.law.density().len() - 1];
+            assert!((best.beta / f64::from(n) * (end - 1.0) - best.win_rate).abs() < 1e-9);
+            let worst = solver(&format!("worst-of:{n}")).at_kl(kl).unwrap();
+            let start = worst.law.density()[0];
+            assert!(
+                (1.0 - worst.beta / f64::from(n) * (1.0 - start) - worst.win_rate).abs() < 1e-9
+            );
+        }
+    }
+}
+
+#[test]
+fn where_nothing_is_known_several_starts_stand_in_and_it_is_said() {
+    let mut solver = solver("order:2/3");
     let o = solver.at_kl(1.0).unwrap();
     assert_eq!(o.certificate.gap, None);
     assert_eq!(o.certificate.agreeing, o.certificate.starts);

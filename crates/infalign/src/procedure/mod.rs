@@ -58,7 +58,8 @@ pub struct At<'a> {
 pub enum Shape {
     /// W is concave (G is convex): one maximiser, and a duality gap certifies it.
     Concave,
-    /// W is convex (G is concave): local maxima are possible; alternation never loses.
+    /// W is convex (G is concave): W − β KL is concave in the quantile function instead, so that again there is one maximiser,
+    /// and a bound certifies it. Alternation never loses.
     Convex,
     /// Neither is known.
     Unknown,

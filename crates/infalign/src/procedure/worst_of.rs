@@ -1,7 +1,7 @@
 //! Worst-of-N: N draws, the one with the lowest reward counts; models best-of-N jailbreaking (\[IA\], arXiv 2412.19792, section 4).
 //!
-//! The minimum of N draws lies above u when all N do: G(u) = 1 − (1−u)^N, g = N(1−u)^{N−1}. G is concave, so W is
-//! convex in f: no certificate of a global optimum, but alternation never loses.
+//! The minimum of N draws lies above u when all N do: G(u) = 1 − (1−u)^N, g = N(1−u)^{N−1}. G is concave, so W is convex in f and concave in the
+//! quantile function: the optimum is unique and certified all the same (see `optimum`).
 //! W = N∫(1−F)^N(1−u)^{N−1} du and Φ*(u) = −N²∫_u^1 (1−F)^{N−1}(1−v)^{N−1} dv.
 
 use std::fmt;

@@ -6,6 +6,7 @@ use crate::{Warning, estimate::Estimate};
 
 /// The result of `infalign run --rollouts FILE`. Serialises to the documented `results.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Recorded {
     /// Prompts used.
     pub prompts: usize,
@@ -27,6 +28,7 @@ pub struct Recorded {
 
 /// One policy (a reweighting of the evaluation part), measured under one procedure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Measurement {
     /// The procedure, as typed.
     pub procedure: String,
@@ -57,6 +59,7 @@ pub struct Measurement {
 
 /// Win rates by one judge.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Judged {
     /// The reward column.
     pub reward: String,
@@ -64,10 +67,14 @@ pub struct Judged {
     pub win_rate: Estimate,
     /// Win rate of one plain sample against one plain sample.
     pub standard_win_rate: Estimate,
+    /// `win_rate` minus that of `raw` at the same procedure and budget, paired by prompt; absent for `raw` itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over_raw: Option<Estimate>,
 }
 
 /// Figures that the theory gives.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Prediction {
     /// KL in nats.
     pub kl: f64,

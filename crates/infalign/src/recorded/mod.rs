@@ -18,7 +18,7 @@ mod split;
 use std::sync::Arc;
 
 pub use answer::{Judged, Measurement, Prediction, Recorded};
-use prompt::{Evaluation, Policy, Side};
+use prompt::{Evaluation, Outcome, Policy, Side};
 
 use crate::{
     Error, Result, Warning,
@@ -26,7 +26,7 @@ use crate::{
     estimate::Estimate,
     procedure::Procedure,
     raw::RawRewards,
-    transform::{Transform, TransformSpec},
+    transform::TransformSpec,
 };
 
 /// Fewest responses that a prompt can be split into two parts with.
@@ -91,6 +91,14 @@ pub fn run(table: &[PromptRewards<'_>], question: &Question) -> Result<(Recorded
                 frontier: i == 0,
                 ..DesignQuestion::new(Arc::clone(procedure), Budget::Kl(kl))
             })?;
+            let raw_row = design.transforms.iter().find(|r| r.transform == "raw");
+            let raw_outcomes: Vec<Outcome> = raw_row.map_or_else(Vec::new, |row| {
+                let policy = Policy {
+                    transform: None,
+                    beta: beta(row),
+                };
+                measured.iter().map(|p| p.outcome(&policy)).collect()
+            });
             for row in &design.transforms {
                 let transform = transforms.iter().find(|t| t.to_string() == row.transform);
                 let policy = Policy {
@@ -101,7 +109,14 @@ pub fn run(table: &[PromptRewards<'_>], question: &Question) -> Result<(Recorded
                     Some(_) => Some(expected::mean(&policy, &imagined)?),
                     None => None,
                 };
-                let measurement = measure(&policy, &measured, row, kl, question, expected)?;
+                let measurement = measure(
+                    &policy,
+                    &measured,
+                    row,
+                    kl,
+                    (question, &raw_outcomes),
+                    expected,
+                )?;
                 warn_of_few(
                     &measurement,
                     procedure.as_ref(),
@@ -236,11 +251,11 @@ fn measure(
     prompts: &[Evaluation<'_>],
     row: &TransformRow,
     kl_budget: f64,
-    question: &Question,
+    (question, raw): (&Question, &[Outcome]),
     expected: Option<Prediction>,
 ) -> Result<Measurement> {
     let outcomes: Vec<_> = prompts.iter().map(|p| p.outcome(policy)).collect();
-    let over_prompts = |value: &dyn Fn(&prompt::Outcome) -> f64| {
+    let over_prompts = |value: &dyn Fn(&Outcome) -> f64| {
         Estimate::from_values(&outcomes.iter().map(value).collect::<Vec<f64>>())
     };
     let judged = question
@@ -248,7 +263,14 @@ fn measure(
         .iter()
         .enumerate()
         .map(|(j, reward)| {
+            let ours =
+                |outcomes: &[Outcome]| outcomes.iter().map(|o| o.judged[j].0).collect::<Vec<_>>();
+            let paired = row.transform != "raw" && !raw.is_empty();
+            let over_raw = paired
+                .then(|| Estimate::paired_difference(&ours(&outcomes), &ours(raw)))
+                .transpose()?;
             Ok(Judged {
+                over_raw,
                 reward: reward.clone(),
                 win_rate: over_prompts(&|o| o.judged[j].0)?.within(0.0, 1.0),
                 standard_win_rate: over_prompts(&|o| o.judged[j].1)?.within(0.0, 1.0),

@@ -17,7 +17,7 @@ pub(super) const ENTRY: Entry = Entry {
     name: "exp",
     syntax: "exp:T",
     example: "exp:10",
-    summary: "(e^{Tu}−1)/(e^T−1): T > 0 for best-of-N (about 2.5N–4N), T < 0 for worst-of-N",
+    summary: "(e^{Tu}−1)/(e^T−1): T > 0 for best-of-N, T < 0 for worst-of-N; `design` finds the best T",
 };
 
 /// Φ(u) = (e^{tu} − 1)/(e^t − 1), t ≠ 0.

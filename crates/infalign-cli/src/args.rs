@@ -1,0 +1,192 @@
+//! What a user can type: every command, flag and help text.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Inference-aware alignment of language models.
+///
+/// Which reward should a policy be trained with, when deployment reranks N samples, when an attacker draws N, when answers are voted on?
+/// `infalign` answers with the transform of the calibrated reward (InfAlign, arXiv 2412.19792), measures it on rollouts that you have,
+/// and says what a finite table can and cannot tell.
+#[derive(Debug, Parser)]
+#[command(
+    name = "infalign",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Run(Run),
+    Design(Design),
+    Simulate(Simulate),
+    Procedures(List),
+    Transforms(List),
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Tables for people.
+    Text,
+    /// The documented JSON for scripts.
+    Json,
+}
+
+/// Which transform and β for this procedure and KL budget, and how much it wins.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:
+  infalign design --procedure best-of:4 --kl 0.5
+  infalign design --procedure worst-of:16 --kl 0.3 --k 100 --plot frontier.html
+  infalign design --procedure best-of:8 --kl 0.5 --levels 0.7,0.3
+  infalign design --procedure best-of:4 --kl 0.5 --calibration rollouts.jsonl --format json")]
+pub(crate) struct Design {
+    /// What deployment does: see `infalign procedures`.
+    #[arg(long, value_name = "P")]
+    pub(crate) procedure: String,
+    /// KL budget: what the policy may move from the base, KL(π‖p) in nats.
+    #[arg(
+        long,
+        value_name = "X",
+        required_unless_present = "beta",
+        allow_negative_numbers = true
+    )]
+    pub(crate) kl: Option<f64>,
+    /// Price of KL, in place of a budget.
+    #[arg(
+        long,
+        value_name = "B",
+        conflicts_with = "kl",
+        allow_negative_numbers = true
+    )]
+    pub(crate) beta: Option<f64>,
+    /// Transforms to compare, separated by commas: see `infalign transforms`. Default: identity, log, exponentials with the
+    /// sign that suits, and the best exponent by search.
+    #[arg(long, value_name = "T,…", value_delimiter = ',')]
+    pub(crate) transforms: Vec<String>,
+    /// Rollouts per prompt of the calibration: adds what that K costs, and the β to train with.
+    #[arg(long, value_name = "K")]
+    pub(crate) k: Option<usize>,
+    /// Base probabilities of the reward's values, lowest first, when it has few (0/1 rewards: `0.7,0.3`).
+    #[arg(
+        long,
+        value_name = "P1,P2,…",
+        value_delimiter = ',',
+        conflicts_with = "calibration",
+        allow_negative_numbers = true
+    )]
+    pub(crate) levels: Vec<f64>,
+    /// A table of base rewards (Parquet, JSONL or CSV): adds the row `raw`, ordinary raw-reward RLHF on these rewards.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) calibration: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) columns: Columns,
+    /// Adds the whole frontier: every transform and the optimum at 96 KLs from 0.001 to 4 nats.
+    #[arg(long)]
+    pub(crate) frontier: bool,
+    /// Draws the frontier and the transform into a file.
+    #[arg(long, value_name = "FILE.{html,svg,png}")]
+    pub(crate) plot: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Inference-aware alignment tried on recorded rollouts: calibrate, transform, reweight, measure, report.
+///
+/// Give it a table of prompts with the rewards of several responses each. Half of each prompt's responses calibrate the reward; on the other half
+/// the base policy is uniform and every aligned policy a reweighting, whose inference-time win rates are measured with 95% intervals
+/// and shown on the theoretical frontier. Without `--rollouts` it simulates a table first.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:
+  infalign run
+  infalign run --rollouts rollouts.parquet --procedure best-of:4 --kl 0.25,0.5
+  infalign run --rollouts scores.csv.gz --prompt-column id --reward-column proxy --gold-column gold")]
+pub(crate) struct Run {
+    /// Rollouts with rewards: one row per prompt with lists, or one row per response (Parquet, JSONL, CSV; .gz and .zst).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rollouts: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) columns: Columns,
+    /// Columns with further rewards that only judge; may be given several times.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) gold_column: Vec<String>,
+    /// What deployment does; may be given several times.
+    #[arg(long = "procedure", value_name = "P", default_values = ["best-of:4", "worst-of:4"])]
+    pub(crate) procedures: Vec<String>,
+    /// KL budgets in nats, separated by commas.
+    #[arg(long, value_name = "X,…", value_delimiter = ',', default_values_t = [0.1, 0.25, 0.5, 1.0], allow_negative_numbers = true)]
+    pub(crate) kl: Vec<f64>,
+    /// Transforms to compare beside `raw`, separated by commas. Default: as `design`, and `optimal`.
+    #[arg(long, value_name = "T,…", value_delimiter = ',')]
+    pub(crate) transforms: Vec<String>,
+    /// Name of the run directory. Default: the file's name, or `simulated`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Folder that holds the run directories.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) runs: PathBuf,
+    /// Starts afresh where the run directory holds another run.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Seed of the split and of every simulation.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Writes a table of simulated rollouts with a proxy reward and the gold reward behind it.
+///
+/// Each response has a gold reward g ~ N(0,1). The proxy that training sees is a + s·(g + 0.5·t), t Student with 3 degrees of freedom: right
+/// on average, but its extremes are mostly error, so that a policy that chases them is over-optimised. The offset a ~ N(0,2²) and the
+/// spread s = e^{0.6·N(0,1)} differ from prompt to prompt, as those of reward models do.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "Example:
+  infalign simulate --prompts 200 --k 128 --out rollouts.parquet")]
+pub(crate) struct Simulate {
+    /// Where to write: .parquet, .jsonl or .csv (the last two also .gz or .zst).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Number of prompts.
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub(crate) prompts: usize,
+    /// Responses per prompt.
+    #[arg(long, value_name = "K", default_value_t = 128)]
+    pub(crate) k: usize,
+    /// Seed.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+/// Lists what can be typed, with a line and an example each.
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Columns {
+    /// Column that names the prompt. Default: `prompt_id`, else `prompt`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) prompt_column: Option<String>,
+    /// Column with the training reward. Default: `rewards`, else `reward`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) reward_column: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Output {
+    /// How to print the result.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Worker threads; results do not depend on it.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) threads: usize,
+}

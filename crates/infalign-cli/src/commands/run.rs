@@ -1,0 +1,273 @@
+//! `infalign run`: the main job on recorded rollouts, in a run directory that survives being killed.
+//!
+//! Stages: `rollouts` (only without `--rollouts`: the simulated table), `calibration` (every prompt's rewards, sorted), `measure` (designs and
+//! measured win rates), `report` (one HTML file). Each is done once; a killed run goes on where it was.
+
+use std::path::{Path, PathBuf};
+
+use infalign::{
+    design::Design,
+    recorded::{self, PromptRewards, Question, Recorded},
+};
+use infalign_data::{
+    Calibration, Existing, Fingerprint, Identity, Outcome, ReadOptions, RewardTable, RunDir,
+    read_table, write_calibration, write_table,
+};
+use infalign_report::{Meta, recorded_report};
+use serde::Serialize;
+
+use super::simulate;
+use crate::{
+    args::{Format, Run},
+    error::{Error, Result},
+    print, resolve,
+};
+
+const SIMULATED: &str = "rollouts/simulated.parquet";
+const CALIBRATION: &str = "calibration.parquet";
+const DESIGN: &str = "design.json";
+const RESULTS: &str = "eval/results.json";
+const REPORT: &str = "report.html";
+/// Size of the table that is simulated when none is given.
+const PROMPTS: usize = 200;
+const RESPONSES: usize = 128;
+
+/// What decides a run's results; kept as `config.toml`.
+#[derive(Debug, Serialize)]
+struct Config<'a> {
+    rollouts: Option<&'a Path>,
+    prompt_column: Option<&'a str>,
+    reward_column: Option<&'a str>,
+    gold_columns: &'a [String],
+    procedures: &'a [String],
+    kl: &'a [f64],
+    transforms: &'a [String],
+}
+
+pub(super) fn run(args: &Run) -> Result<()> {
+    // Everything typed is checked before anything is written.
+    let procedures = args
+        .procedures
+        .iter()
+        .map(|p| resolve::procedure(p))
+        .collect::<Result<Vec<_>>>()?;
+    let transforms = resolve::transforms(&args.transforms)?;
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => default_name(args.rollouts.as_deref()),
+    };
+    let config = Config {
+        rollouts: args.rollouts.as_deref(),
+        prompt_column: args.columns.prompt_column.as_deref(),
+        reward_column: args.columns.reward_column.as_deref(),
+        gold_columns: &args.gold_column,
+        procedures: &args.procedures,
+        kl: &args.kl,
+        transforms: &args.transforms,
+    };
+    let table = args
+        .rollouts
+        .as_deref()
+        .map(|path| read(path, args))
+        .transpose()?;
+    let inputs: Vec<&Path> = args.rollouts.as_deref().into_iter().collect();
+    let identity = Identity {
+        version: env!("CARGO_PKG_VERSION"),
+        seed: args.seed,
+        config: &config,
+        inputs: &inputs,
+    };
+    let existing = if args.overwrite {
+        Existing::Overwrite
+    } else {
+        Existing::Resume
+    };
+    let mut dir = RunDir::open(&args.runs, &name, &identity, existing)?;
+
+    let (table, source) = match table {
+        Some(table) => (table, Fingerprint::new().file("rollouts", &inputs[0])?),
+        None => simulated(&mut dir, args)?,
+    };
+    let source = source.value("config", &config)?.value("seed", &args.seed)?;
+    stage(&mut dir, "calibration", &source, &[CALIBRATION], |dir| {
+        let base = "the policy that drew the recorded rollouts";
+        let calibration = Calibration::new(&table, 0, base, "as recorded")?;
+        Ok(write_calibration(dir.file(CALIBRATION), &calibration)?)
+    })?;
+    stage(&mut dir, "measure", &source, &[DESIGN, RESULTS], |dir| {
+        let columns = table.columns().to_vec();
+        let question = Question {
+            procedures,
+            kls: args.kl.clone(),
+            transforms,
+            columns,
+            seed: args.seed,
+        };
+        let (results, designs) = recorded::run(&prompts(&table), &question)?;
+        write_json(dir, DESIGN, &designs)?;
+        write_json(dir, RESULTS, &results)
+    })?;
+    let results: Recorded = read_json(&dir.file(RESULTS))?;
+    let inputs = Fingerprint::new().stage(&dir, "measure")?;
+    stage(&mut dir, "report", &inputs, &[REPORT], |dir| {
+        let designs: Vec<Design> = read_json(&dir.file(DESIGN))?;
+        let page = recorded_report(&results, &designs, &meta(args, dir))?;
+        Ok(dir.write(REPORT, |out| out.write_all(page.as_bytes()))?)
+    })?;
+    match args.output.format {
+        Format::Json => print::json(&results),
+        Format::Text => print::recorded(&results, &dir.file(REPORT)),
+    }
+}
+
+fn default_name(rollouts: Option<&Path>) -> String {
+    let stem = rollouts
+        .and_then(Path::file_name)
+        .and_then(|n| n.to_str())
+        .and_then(|n| n.split('.').next());
+    stem.filter(|s| !s.is_empty())
+        .unwrap_or("simulated")
+        .to_owned()
+}
+
+fn read(path: &Path, args: &Run) -> Result<RewardTable> {
+    let options = ReadOptions {
+        prompt_column: args.columns.prompt_column.clone(),
+        reward_column: args.columns.reward_column.clone(),
+        gold_columns: args.gold_column.clone(),
+        ..ReadOptions::default()
+    };
+    Ok(read_table(path, &options)?)
+}
+
+/// The simulated table, written once into the run directory.
+fn simulated(dir: &mut RunDir, args: &Run) -> Result<(RewardTable, Fingerprint)> {
+    print::note(&format!(
+        "no --rollouts given: simulating {PROMPTS} prompts with {RESPONSES} responses each (see `infalign simulate --help`)"
+    ));
+    let inputs = Fingerprint::new()
+        .value("size", &[PROMPTS, RESPONSES])?
+        .value("seed", &args.seed)?;
+    stage(dir, "rollouts", &inputs, &[SIMULATED], |dir| {
+        let path = dir.file(SIMULATED);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|source| infalign_data::Error::Write {
+                path: folder.to_owned(),
+                source,
+            })?;
+        }
+        Ok(write_table(
+            path,
+            &simulate::table(PROMPTS, RESPONSES, args.seed)?,
+        )?)
+    })?;
+    let options = ReadOptions {
+        reward_column: Some("proxy".to_owned()),
+        gold_columns: vec!["gold".to_owned()],
+        ..ReadOptions::default()
+    };
+    let table = read_table(dir.file(SIMULATED), &options)?;
+    Ok((table, Fingerprint::new().stage(dir, "rollouts")?))
+}
+
+/// Does a stage, or says that it was done.
+fn stage(
+    dir: &mut RunDir,
+    name: &str,
+    inputs: &Fingerprint,
+    outputs: &[&str],
+    work: impl FnOnce(&RunDir) -> Result<()>,
+) -> Result<()> {
+    if dir.stage(name, inputs, outputs, work)? == Outcome::Skipped {
+        print::note(&format!("{name}: done before, unchanged"));
+    }
+    Ok(())
+}
+
+fn prompts(table: &RewardTable) -> Vec<PromptRewards<'_>> {
+    (0..table.prompts())
+        .map(|prompt| PromptRewards {
+            id: table.id(prompt),
+            columns: (0..table.columns().len())
+                .map(|column| table.rewards(column, prompt))
+                .collect(),
+        })
+        .collect()
+}
+
+fn write_json(dir: &RunDir, name: &str, value: &impl Serialize) -> Result<()> {
+    Ok(dir.write(name, |mut out| {
+        serde_json::to_writer_pretty(&mut out, value)?;
+        out.write_all(b"\n")
+    })?)
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &PathBuf) -> Result<T> {
+    let bytes = std::fs::read(path).map_err(|source| infalign_data::Error::Read {
+        path: path.clone(),
+        source,
+    })?;
+    serde_json::from_slice(&bytes).map_err(|e| {
+        Error::Usage(format!(
+            "{}: {e}; delete it and run again, or use --overwrite",
+            path.display()
+        ))
+    })
+}
+
+/// What the report says of how to make it again.
+fn meta(args: &Run, dir: &RunDir) -> Meta {
+    let mut command = vec!["infalign run".to_owned()];
+    let mut flag = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            command.push(format!("--{name} {}", quoted(&value)));
+        }
+    };
+    flag(
+        "rollouts",
+        args.rollouts.as_ref().map(|p| p.display().to_string()),
+    );
+    flag("prompt-column", args.columns.prompt_column.clone());
+    flag("reward-column", args.columns.reward_column.clone());
+    flag(
+        "gold-column",
+        (!args.gold_column.is_empty()).then(|| args.gold_column.join(",")),
+    );
+    for procedure in &args.procedures {
+        flag("procedure", Some(procedure.clone()));
+    }
+    let kls: Vec<String> = args.kl.iter().map(ToString::to_string).collect();
+    flag("kl", Some(kls.join(",")));
+    flag(
+        "transforms",
+        (!args.transforms.is_empty()).then(|| args.transforms.join(",")),
+    );
+    flag("seed", Some(args.seed.to_string()));
+    let mut entries = vec![
+        ("Command".to_owned(), command.join(" ")),
+        (
+            "Version".to_owned(),
+            format!("infalign {}", env!("CARGO_PKG_VERSION")),
+        ),
+    ];
+    for (input, hash) in &dir.manifest().inputs {
+        entries.push((format!("SHA-256 of {input}"), hash.clone()));
+    }
+    let title = match &args.rollouts {
+        Some(path) => path
+            .file_name()
+            .map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
+        None => "simulated rollouts".to_owned(),
+    };
+    Meta { title, entries }
+}
+
+/// An argument as a shell would take it.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}

@@ -1,0 +1,82 @@
+//! What a command can fail with, whose fault it is, and the exit code that says so.
+
+use std::{io, panic::PanicHookInfo, path::PathBuf};
+
+use infalign_data::Kind;
+
+/// A result of a command.
+pub type Result<T> = core::result::Result<T, Error>;
+
+/// Why a command stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A number, procedure or transform that cannot be.
+    #[error(transparent)]
+    Mathematics(#[from] infalign::Error),
+    /// A file or run directory.
+    #[error(transparent)]
+    Data(#[from] infalign_data::Error),
+    /// A picture or report.
+    #[error(transparent)]
+    Report(#[from] infalign_report::Error),
+    /// A two-column file of a table transform or of a CDF map.
+    #[error("{}{}: {why}", path.display(), line.map_or_else(String::new, |l| format!(", line {l}")))]
+    Points {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: Option<u64>,
+        /// What is wrong with it and what to do.
+        why: String,
+    },
+    /// Flags that exclude or demand each other.
+    #[error("{0}")]
+    Usage(String),
+    /// Standard output could not be written.
+    #[error("standard output: {0}")]
+    Output(io::Error),
+    /// Whoever read our output has seen enough.
+    #[error("standard output was closed")]
+    ClosedPipe,
+}
+
+impl Error {
+    /// 2 for the user's mistake, 1 for ours and the environment's.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Mathematics(_) | Self::Points { .. } | Self::Usage(_) => 2,
+            Self::Data(error) => match error.kind() {
+                Kind::User => 2,
+                Kind::Environment | Kind::Bug => 1,
+            },
+            Self::Report(infalign_report::Error::Format { .. }) => 2,
+            Self::Report(_) | Self::Output(_) => 1,
+            Self::ClosedPipe => 0,
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::ClosedPipe
+        } else {
+            Self::Output(error)
+        }
+    }
+}
+
+/// A panic is our fault, unless it happens where it is caught: decoding a hostile Parquet file.
+pub(crate) fn report_panic(info: &PanicHookInfo<'_>) {
+    let place = info
+        .location()
+        .map_or_else(String::new, ToString::to_string);
+    if place.contains("parquet") {
+        return;
+    }
+    let what = info.payload_as_str().unwrap_or("no message");
+    crate::print::note(&format!(
+        "infalign failed at {place}: {what}\nThis is a fault of infalign; please report it."
+    ));
+}
