@@ -3,11 +3,13 @@
 //! Rule: the gentlest transform whose win rate is within [`CLOSE`] of the best. Gentle transforms keep more of the reward's signal per
 //! sample and lose less to a finite K; near the top the exponent hardly matters. With K given, the comparison is at K.
 
-use super::{Question, Recommended, TransformRow, rows::ACCEPTABLE_LOSS};
-use crate::{Warning, optimum::Optimum, transform::TransformSpec};
+use super::{OptimumRow, Question, Recommended, TransformRow, rows::ACCEPTABLE_LOSS};
+use crate::{Warning, transform::TransformSpec};
 
 /// Win rate that is worth giving up for a gentler transform.
 const CLOSE: f64 = 0.001;
+/// Win rate that shows in four digits.
+const VISIBLE: f64 = 5e-5;
 
 /// What a row wins at the K at hand, or with perfect calibration where no K is given.
 fn attained(row: &TransformRow) -> f64 {
@@ -27,7 +29,7 @@ fn harshness(row: &TransformRow) -> f64 {
 }
 
 /// Chooses among rows that are sorted best first. `raw` is never chosen: it is what the others are compared with.
-pub(super) fn choose(rows: &[TransformRow], optimum: &Optimum) -> Recommended {
+pub(super) fn choose(rows: &[TransformRow], optimum: &OptimumRow) -> Recommended {
     let candidates: Vec<&TransformRow> = rows.iter().filter(|r| r.transform != "raw").collect();
     let best = candidates
         .iter()
@@ -68,12 +70,14 @@ fn reason(chosen: &TransformRow, best: &TransformRow, candidates: &[&TransformRo
         chosen.transform,
         100.0 * chosen.share_of_optimum
     );
-    if chosen.transform != best.transform {
+    let more = attained(best) - attained(chosen);
+    if more >= VISIBLE {
         text += &format!(
-            "; {} would add {:.4} and is harsher on finite samples",
+            "; {} would add {more:.4} and is harsher on finite samples",
             best.transform,
-            attained(best) - attained(chosen)
         );
+    } else if chosen.transform != best.transform {
+        text += "; no harsher transform adds anything";
     } else if let Some(identity) = candidates.iter().find(|r| r.transform == "identity")
         && chosen.transform != "identity"
     {

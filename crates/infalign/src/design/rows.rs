@@ -145,19 +145,23 @@ impl<'a> Rows<'a> {
         self.rows
     }
 
-    /// (W − ½)/(W* − ½).
     fn share(&self, win_rate: f64) -> f64 {
-        let whole = self.optimum_win_rate - 0.5;
-        if whole > 0.0 {
-            (win_rate - 0.5) / whole
-        } else {
-            0.0
-        }
+        share(win_rate, self.optimum_win_rate)
+    }
+}
+
+/// (W − ½)/(W* − ½).
+pub(super) fn share(win_rate: f64, optimum: f64) -> f64 {
+    let whole = optimum - 0.5;
+    if whole > 0.0 {
+        (win_rate - 0.5) / whole
+    } else {
+        0.0
     }
 }
 
 /// How near to its supremum a transform that cannot spend the budget is shown.
-const NEARLY: f64 = 0.999;
+pub(super) const NEARLY: f64 = 0.999;
 
 /// β and law of a transform at a KL, beginning on the deployment's grid.
 pub(super) fn at_kl(
@@ -220,7 +224,7 @@ fn at_k(
 }
 
 /// Where a transform that is not monotone falls first, on 1024 equal steps.
-fn non_monotone(transform: &dyn Transform) -> Warning {
+pub(super) fn non_monotone(transform: &dyn Transform) -> Warning {
     let at = |i: u32| f64::from(i) / 1024.0;
     let value = |i: u32| transform.value(at(i).into());
     let from = (0..1024).find(|&i| value(i + 1) < value(i)).unwrap_or(0);
