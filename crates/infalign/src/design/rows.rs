@@ -89,7 +89,7 @@ impl<'a> Rows<'a> {
 
     /// Adds the row of ordinary raw-reward RLHF.
     pub(super) fn push_raw(&mut self, raw: &RawRewards, warnings: &mut Vec<Warning>) -> Result<()> {
-        let procedure = self.question.procedure.as_ref();
+        let procedure = &self.question.procedure;
         let row = match self.question.budget {
             Budget::Beta(beta) => raw.at_beta(procedure, beta)?,
             Budget::Kl(kl) => match raw.at_kl(procedure, kl) {

@@ -81,8 +81,8 @@ pub fn run(table: &[PromptRewards<'_>], question: &Question) -> Result<(Recorded
     let mut measurements = Vec::new();
     let mut designs: Vec<Design> = Vec::new();
     for procedure in &question.procedures {
-        let measured = prepared(procedure, &sides);
-        let imagined = prepared(procedure, &simulated);
+        let measured = prepared(procedure, &sides)?;
+        let imagined = prepared(procedure, &simulated)?;
         for (i, &kl) in question.kls.iter().enumerate() {
             let (design, transforms) = design_with_transforms(&DesignQuestion {
                 transforms: transforms(question, procedure, kl)?,
@@ -239,7 +239,7 @@ fn sides(
 }
 
 /// What a procedure and the judges make of the base on every prompt.
-fn prepared<'a>(procedure: &Arc<dyn Procedure>, sides: &'a [Side]) -> Vec<Evaluation<'a>> {
+fn prepared<'a>(procedure: &Arc<dyn Procedure>, sides: &'a [Side]) -> Result<Vec<Evaluation<'a>>> {
     sides
         .iter()
         .map(|side| Evaluation::new(Arc::clone(procedure), side))
