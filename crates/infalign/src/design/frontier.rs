@@ -16,9 +16,17 @@ const HIGHEST: f64 = 4.0;
 /// The KLs of every curve, in nats.
 #[must_use]
 pub(super) fn kls() -> Vec<f64> {
-    let ratio = (HIGHEST / LOWEST).ln() / (KLS - 1) as f64;
+    kls_to(HIGHEST)
+}
+
+/// The KLs of curves that end at `highest` nats, or at 4 where that is less.
+#[must_use]
+pub(super) fn kls_to(highest: f64) -> Vec<f64> {
+    let highest = highest.min(HIGHEST);
+    let lowest = LOWEST.min(0.01 * highest);
+    let ratio = (highest / lowest).ln() / (KLS - 1) as f64;
     (0..KLS)
-        .map(|i| LOWEST * (ratio * i as f64).exp())
+        .map(|i| lowest * (ratio * i as f64).exp())
         .collect()
 }
 
@@ -66,7 +74,7 @@ pub(super) fn points(
 }
 
 /// `work` on every item over at most `threads` threads; results in the order of the items, so that they do not depend on the threads.
-fn in_parallel<T: Sync, R: Send>(
+pub(super) fn in_parallel<T: Sync, R: Send>(
     items: &[T],
     threads: usize,
     work: impl Fn(&T) -> R + Sync,

@@ -6,6 +6,7 @@
 
 mod answer;
 mod frontier;
+mod levels;
 mod recommend;
 mod rows;
 mod search;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 pub use answer::{
     AtK, Certificate, Design, OptimumRow, PhiPoint, Point, Recommended, TransformRow,
 };
+pub use levels::design_levels;
 pub use search::best_exponent;
 
 use crate::{
@@ -100,22 +102,7 @@ pub fn design(question: &Question) -> Result<Design> {
 pub(crate) fn design_with_transforms(
     question: &Question,
 ) -> Result<(Design, Vec<Arc<dyn Transform>>)> {
-    if let Some(k) = question.k {
-        Error::range(
-            "K",
-            k as f64,
-            (1..=1_000_000).contains(&k),
-            "a whole number between 1 and 1000000",
-        )?;
-    }
-    if let Budget::Kl(kl) = question.budget {
-        Error::range(
-            "KL",
-            kl,
-            kl > 0.0 && kl <= MOST_KL,
-            "a number > 0 and at most 32 (nats)",
-        )?;
-    }
+    check(question)?;
     let mut solver = Solver::new(Deployment::new(Arc::clone(&question.procedure), &[]));
     let optimum = match question.budget {
         Budget::Kl(kl) => solver.at_kl(kl)?,
@@ -136,7 +123,14 @@ pub(crate) fn design_with_transforms(
         rows.push_raw(raw, &mut warnings)?;
     }
     let rows = rows.sorted();
-    let recommended = recommend::choose(&rows, &optimum, question.budget);
+    let optimum_row = OptimumRow {
+        beta: optimum.beta,
+        kl: optimum.kl,
+        win_rate: optimum.win_rate,
+        standard_win_rate: optimum.standard_win_rate,
+        certificate: optimum.certificate,
+    };
+    let recommended = recommend::choose(&rows, &optimum_row, question.budget);
     recommend::warn_of_k(&rows, &recommended, question, kl, &mut warnings);
     let points = if question.frontier {
         frontier::points(question, &mut solver, &transforms)?
@@ -158,13 +152,7 @@ pub(crate) fn design_with_transforms(
         kl,
         k: question.k,
         transforms: rows,
-        optimum: OptimumRow {
-            beta: optimum.beta,
-            kl: optimum.kl,
-            win_rate: optimum.win_rate,
-            standard_win_rate: optimum.standard_win_rate,
-            certificate: optimum.certificate,
-        },
+        optimum: optimum_row,
         base_procedure: procedure_of_base,
         recommended,
         points,
@@ -174,17 +162,42 @@ pub(crate) fn design_with_transforms(
     Ok((design, transforms))
 }
 
+/// K and the KL budget within what can be computed.
+fn check(question: &Question) -> Result<()> {
+    if let Budget::Kl(kl) = question.budget {
+        let ok = kl > 0.0 && kl <= MOST_KL;
+        Error::range("KL", kl, ok, "a number > 0 and at most 32 (nats)")?;
+    }
+    if let Some(k) = question.k {
+        Error::range(
+            "K",
+            k as f64,
+            (1..=1_000_000).contains(&k),
+            "a whole number between 1 and 1000000",
+        )?;
+    }
+    Ok(())
+}
+
 /// The transforms to compare, ready to be evaluated and each once.
 fn transforms(question: &Question, optimum: &Optimum, kl: f64) -> Result<Vec<Arc<dyn Transform>>> {
     if question.transforms.is_empty() {
         let deployment = Deployment::new(Arc::clone(&question.procedure), &[]);
         return default_transforms(&deployment, kl);
     }
+    named_transforms(question, || Arc::new(optimum.transform.clone()))
+}
+
+/// The transforms that the question names, each once.
+fn named_transforms(
+    question: &Question,
+    optimal: impl Fn() -> Arc<dyn Transform>,
+) -> Result<Vec<Arc<dyn Transform>>> {
     let mut ready: Vec<Arc<dyn Transform>> = Vec::new();
     for spec in &question.transforms {
         let transform: Arc<dyn Transform> = match spec {
             TransformSpec::Ready(transform) => Arc::clone(transform),
-            TransformSpec::Optimal => Arc::new(optimum.transform.clone()),
+            TransformSpec::Optimal => optimal(),
             TransformSpec::Table(file) => {
                 return Err(Error::Unsupported {
                     procedure: format!("table:{file}"),
@@ -205,12 +218,18 @@ fn transforms(question: &Question, optimum: &Optimum, kl: f64) -> Result<Vec<Arc
 /// [`Error::OutOfRange`] for a KL that is not positive and finite.
 pub fn default_transforms(deployment: &Deployment, kl: f64) -> Result<Vec<Arc<dyn Transform>>> {
     let best = best_exponent(deployment, kl)?;
-    let sign = best.exponent().signum();
+    default_set(best.exponent().signum(), Some(best))
+}
+
+/// The default set for exponents of this sign, with the best one where it is known.
+fn default_set(sign: f64, best: Option<Exp>) -> Result<Vec<Arc<dyn Transform>>> {
     let mut transforms: Vec<Arc<dyn Transform>> = vec![Arc::new(Identity), Arc::new(Log)];
     for t in [2.5, 5.0, 10.0, 20.0] {
         transforms.push(Arc::new(Exp::new(sign * t)?));
     }
-    if transforms.iter().all(|t| t.to_string() != best.to_string()) {
+    if let Some(best) = best
+        && transforms.iter().all(|t| t.to_string() != best.to_string())
+    {
         transforms.push(Arc::new(best));
     }
     Ok(transforms)
@@ -221,22 +240,8 @@ fn phi_points(optimum: &Optimum, recommended: Option<&Arc<dyn Transform>>) -> Ve
     let us: Vec<f64> = (0..=200).map(|i| f64::from(i) / 200.0).collect();
     let scaled = |transform: &dyn Transform| {
         // An unbounded Φ is shown where K = 200 rollouts would clamp it.
-        let values: Vec<f64> = us
-            .iter()
-            .map(|&u| transform::reward(transform, u, 200))
-            .collect();
-        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-        let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        values
-            .iter()
-            .map(|v| {
-                if high > low {
-                    (v - low) / (high - low)
-                } else {
-                    0.0
-                }
-            })
-            .collect::<Vec<_>>()
+        let values = us.iter().map(|&u| transform::reward(transform, u, 200));
+        to_unit(values.collect())
     };
     let best = scaled(&optimum.transform);
     let ours = recommended.map_or_else(|| best.clone(), |t| scaled(t.as_ref()));
@@ -248,6 +253,14 @@ fn phi_points(optimum: &Optimum, recommended: Option<&Arc<dyn Transform>>) -> Ve
             recommended,
         })
         .collect()
+}
+
+/// Values moved and scaled to \[0,1\]; all 0 where they are equal.
+fn to_unit(values: Vec<f64>) -> Vec<f64> {
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let width = if high > low { high - low } else { 1.0 };
+    values.into_iter().map(|v| (v - low) / width).collect()
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 //! sample and lose less to a finite K; near the top the exponent hardly matters. With K given, the comparison is at K. The gain is of
 //! W − ½ at a KL budget and of W − βKL − ½ at a fixed β, where each transform spends another KL.
 
-use super::{Budget, Question, Recommended, TransformRow, rows::ACCEPTABLE_LOSS};
-use crate::{Warning, optimum::Optimum, transform::TransformSpec};
+use super::{Budget, OptimumRow, Question, Recommended, TransformRow, rows::ACCEPTABLE_LOSS};
+use crate::{Warning, transform::TransformSpec};
 
 /// Share of the best transform's gain that is worth giving up for a gentler one.
 const CLOSE: f64 = 0.005;
@@ -33,7 +33,7 @@ fn harshness(row: &TransformRow) -> f64 {
 }
 
 /// Chooses among rows that are sorted best first. `raw` is never chosen: it is what the others are compared with.
-pub(super) fn choose(rows: &[TransformRow], optimum: &Optimum, budget: Budget) -> Recommended {
+pub(super) fn choose(rows: &[TransformRow], optimum: &OptimumRow, budget: Budget) -> Recommended {
     let attained = |row: &TransformRow| attained(row, budget);
     let candidates: Vec<&TransformRow> = rows.iter().filter(|r| r.transform != "raw").collect();
     let best = candidates

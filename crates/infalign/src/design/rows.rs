@@ -146,19 +146,23 @@ impl<'a> Rows<'a> {
         self.rows
     }
 
-    /// (V − ½)/(V* − ½) with V = W at a KL budget, W − βKL at a β.
     fn share(&self, win_rate: f64, kl: f64) -> f64 {
-        let whole = self.optimum - 0.5;
-        if whole > 0.0 {
-            (self.question.budget.value(win_rate, kl) - 0.5) / whole
-        } else {
-            0.0
-        }
+        share(self.question.budget.value(win_rate, kl), self.optimum)
+    }
+}
+
+/// (V − ½)/(V* − ½), with V = W at a KL budget and W − βKL at a β.
+pub(super) fn share(value: f64, optimum: f64) -> f64 {
+    let whole = optimum - 0.5;
+    if whole > 0.0 {
+        (value - 0.5) / whole
+    } else {
+        0.0
     }
 }
 
 /// How near to its supremum a transform that cannot spend the budget is shown.
-const NEARLY: f64 = 0.999;
+pub(super) const NEARLY: f64 = 0.999;
 
 /// β and law of a transform at a KL, beginning on the deployment's grid.
 pub(super) fn at_kl(
@@ -221,7 +225,7 @@ fn at_k(
 }
 
 /// Where a transform that is not monotone falls first, on 1024 equal steps.
-fn non_monotone(transform: &dyn Transform) -> Warning {
+pub(super) fn non_monotone(transform: &dyn Transform) -> Warning {
     let at = |i: u32| f64::from(i) / 1024.0;
     let value = |i: u32| transform.value(at(i).into());
     let from = (0..1024).find(|&i| value(i + 1) < value(i)).unwrap_or(0);

@@ -14,15 +14,20 @@ const COARSE: [f64; 8] = [0.5, 1.5, 4.0, 8.0, 14.0, 28.0, 70.0, 200.0];
 /// # Errors
 /// As [`crate::TiltedPolicy::at_kl`].
 pub fn best_exponent(deployment: &Deployment, kl: f64) -> Result<Exp> {
-    let win_rate = |t: f64| -> Result<f64> {
-        let mut family = Family::new(Arc::new(Exp::new(t)?), Arc::clone(deployment.grid()));
+    search(|exp| {
+        let mut family = Family::new(Arc::new(exp), Arc::clone(deployment.grid()));
         let (_, law) = family.at_kl(kl, None)?;
         if Arc::ptr_eq(law.grid(), deployment.grid()) {
             return Ok(deployment.win_rate(&law));
         }
         let moved = Deployment::on_grid(Arc::clone(deployment.procedure()), Arc::clone(law.grid()));
         Ok(moved.win_rate(&law))
-    };
+    })
+}
+
+/// The search itself, for any W of the exponential.
+pub(super) fn search(of: impl Fn(Exp) -> Result<f64>) -> Result<Exp> {
+    let win_rate = |t: f64| of(Exp::new(t)?);
     let sign = if win_rate(4.0)? >= win_rate(-4.0)? {
         1.0
     } else {

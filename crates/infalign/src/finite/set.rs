@@ -110,7 +110,12 @@ impl FiniteProblem {
     /// Inference-time win rate W^T(π), in \[0,1\], summed from the nearer end.
     #[must_use]
     pub fn win_rate(&self, policy: &FinitePolicy) -> f64 {
-        let output = self.procedure.apply(policy.masses());
+        self.win_rate_of(policy.masses())
+    }
+
+    /// [`Self::win_rate`] of masses that are known to be a policy's.
+    pub(crate) fn win_rate_of(&self, masses: &[f64]) -> f64 {
+        let output = self.procedure.apply(masses);
         let (mut won, mut lost) = (0.0, 0.0);
         for (t, c) in output.iter().zip(&self.scores) {
             won += t * c.below();
@@ -126,7 +131,12 @@ impl FiniteProblem {
     /// Win rate of one plain sample against another, in \[0,1\].
     #[must_use]
     pub fn standard_win_rate(&self, policy: &FinitePolicy) -> f64 {
-        let places = policy.masses().iter().zip(&self.calibrated);
+        self.standard_win_rate_of(policy.masses())
+    }
+
+    /// [`Self::standard_win_rate`] of masses that are known to be a policy's.
+    pub(crate) fn standard_win_rate_of(&self, masses: &[f64]) -> f64 {
+        let places = masses.iter().zip(&self.calibrated);
         places.map(|(q, c)| q * c.below()).sum()
     }
 
@@ -164,11 +174,18 @@ impl FiniteProblem {
         tilt_to_kl(&self.base, values, kl, "a tilt of this finite set")
     }
 
-    /// Φ(C(y)) − sup Φ (Φ(C(y)) where Φ is unbounded above), ready for [`Self::tilt`]: calibrated rewards of atoms stay away from
-    /// 0 and 1 by half a mass, so that no clamp is needed.
+    /// Φ(C(y)) less Φ of the best response's C, ready for [`Self::tilt`]: calibrated rewards of atoms stay away from 0 and 1 by half a
+    /// mass, so that no clamp is needed.
     #[must_use]
     pub fn values(&self, transform: &dyn Transform) -> Vec<f64> {
-        self.calibrated.iter().map(|&c| transform.gap(c)).collect()
+        let mut best = Quantile::ZERO;
+        for &c in &self.calibrated {
+            if c.below() > best.below() || c.above() < best.above() {
+                best = c;
+            }
+        }
+        let below = |&c: &Quantile| -transform.rise(c, best);
+        self.calibrated.iter().map(below).collect()
     }
 
     fn check_values(&self, values: &[f64]) -> Result<()> {

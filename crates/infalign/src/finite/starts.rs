@@ -47,6 +47,10 @@ pub(super) fn policies(problem: &FiniteProblem, goal: Goal) -> (Vec<FinitePolicy
             Err(error) => refused = Some(further(refused, error)),
         }
     }
+    if policies.is_empty() {
+        // R at the base may have underflowed to a constant (best-of-4096 of a common answer); the scores have not.
+        policies.extend(policy(problem, &Start::Values(scores(problem)), goal));
+    }
     (policies, refused)
 }
 

@@ -32,11 +32,17 @@
 //! | Φ unbounded | clamped to \[1/(2K), 1−1/(2K)\], as training does |
 //! | Φ(b/K) the same for all b | the base policy: KL 0 |
 //! | a KL beyond the reach of K rollouts, 1 + 1/2 + … + 1/K nats for increasing Φ | [`Error::KlUnreachable`] |
-//! | a procedure with thresholds (rewind, mixtures holding one) | [`Error::Unsupported`] |
+//! | a procedure with thresholds (rewind, mixtures holding one) | [`Error::Unsupported`]; on levels they are no exception |
+//!
+//! Rewards with ties are another matter: [`LevelCost`] (`levels.rs`).
 
 mod dirichlet;
+mod levels;
 mod sums;
+mod tables;
 mod win_rate;
+
+pub use levels::LevelCost;
 
 use win_rate::Curve;
 
@@ -125,11 +131,10 @@ pub fn smallest_k(
 ) -> Result<Option<usize>> {
     check_rank_based(procedure)?;
     crate::tilted::check_kl(kl)?;
-    let ok = wanted_loss.is_finite() && wanted_loss > 0.0;
-    Error::range("wanted loss", wanted_loss, ok, "a finite number > 0")?;
+    check_wanted(wanted_loss)?;
     let curve = Curve::new(procedure);
     let mut guess = None;
-    let mut loss_at = |k: usize| -> Result<f64> {
+    let loss_at = |k: usize| -> Result<f64> {
         let ranks = Ranks::new(transform, k)?;
         match ranks.beta_for_kl(kl, guess) {
             Ok(beta) => {
@@ -140,6 +145,14 @@ pub fn smallest_k(
             Err(other) => Err(other),
         }
     };
+    search_k(wanted_loss, loss_at)
+}
+
+/// The smallest K up to [`MAX_K`] with `loss_at(K)` ≤ `wanted_loss`, for a loss that falls with K.
+fn search_k(
+    wanted_loss: f64,
+    mut loss_at: impl FnMut(usize) -> Result<f64>,
+) -> Result<Option<usize>> {
     // (K, loss): `low` is too small, `high` is enough; MAX_K is only believed after it was tried.
     let (mut low, mut high) = ((0, f64::INFINITY), (MAX_K + 1, 0.0));
     let mut aim = 64.0f64;
@@ -192,6 +205,11 @@ pub fn dkw(k: usize, confidence: f64) -> Result<f64> {
 
 fn check_k(k: usize) -> Result<()> {
     Error::range("K", k as f64, k >= 1, "a whole number ≥ 1").map(|_| ())
+}
+
+fn check_wanted(loss: f64) -> Result<()> {
+    let ok = loss.is_finite() && loss > 0.0;
+    Error::range("wanted loss", loss, ok, "a finite number > 0").map(|_| ())
 }
 
 fn check_rank_based(procedure: &dyn Procedure) -> Result<()> {

@@ -73,6 +73,16 @@ impl Transform for Exp {
         -(-self.t * u.above()).exp_m1() / (-self.t).exp_m1()
     }
 
+    /// With d = to − from, e^{−T(1−to)} (1 − e^{−Td})/(1 − e^{−T}).
+    fn rise(&self, from: Quantile, to: Quantile) -> f64 {
+        let d = if to.above() < 0.5 {
+            from.above() - to.above()
+        } else {
+            to.below() - from.below()
+        };
+        (-self.t * to.above()).exp() * (-self.t * d).exp_m1() / (-self.t).exp_m1()
+    }
+
     fn closed_form(&self, beta: f64) -> Option<ClosedForm> {
         let b = 1.0 / (beta * self.t.exp_m1());
         let top = b * self.t.exp();
@@ -117,6 +127,20 @@ mod tests {
         let q = Quantile::from_masses(1.0, 1e-3);
         let want = -(0.2f64.exp_m1()) * (-200f64).exp() / -(-200f64).exp_m1();
         assert!((Exp::new(-200.0).unwrap().gap(q) / want - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_rise_far_below_the_top_keeps_its_digits() {
+        for t in [200.0f64, -200.0, 5.0, -0.1] {
+            let e = Exp::new(t).unwrap();
+            // (e^{0.3T} − e^{0.2T})/(e^T − 1).
+            let want = (0.2 * t - t.max(0.0)).exp() * (0.1 * t).exp_m1()
+                / if t > 0.0 { -(-t).exp_m1() } else { t.exp_m1() };
+            let rise = e.rise(Quantile::new(0.2), Quantile::new(0.3));
+            assert!((rise / want - 1.0).abs() < 1e-12, "{t}: {rise} {want}");
+            let fall = e.rise(Quantile::new(0.3), Quantile::new(0.2));
+            assert!((fall / want + 1.0).abs() < 1e-12, "{t}");
+        }
     }
 
     #[test]

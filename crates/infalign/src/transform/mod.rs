@@ -50,6 +50,12 @@ pub trait Transform: fmt::Debug + fmt::Display + Send + Sync {
         self.value(u) - if top.is_finite() { top } else { 0.0 }
     }
 
+    /// Φ(to) − Φ(from), without cancellation where that can be had: on levels (see `finite`) both may lie far below 1, where a
+    /// steep Φ is all but flat.
+    fn rise(&self, from: Quantile, to: Quantile) -> f64 {
+        self.gap(to) - self.gap(from)
+    }
+
     /// Whether Φ never decreases.
     fn is_monotone(&self) -> bool {
         true
