@@ -1,7 +1,7 @@
 //! `infalign design`: the analytical tool on the command line.
 
 use infalign::{
-    design::{Budget, Question, design},
+    design::{Budget, Question, design, design_levels},
     raw::RawRewards,
 };
 use infalign_data::{ReadOptions, read_table, write_atomic};
@@ -33,7 +33,7 @@ pub(super) fn run(args: &Design) -> Result<()> {
     let mut answer = if args.levels.is_empty() {
         design(&question)?
     } else {
-        return Err(Error::Usage("levels".to_owned()));
+        design_levels(&question, &args.levels)?
     };
     if let (Some(path), Some(picture)) = (&args.plot, picture) {
         let bytes = design_plot(&answer, picture)?;

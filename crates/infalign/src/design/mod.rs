@@ -37,6 +37,20 @@ pub enum Budget {
     Beta(f64),
 }
 
+impl Budget {
+    /// What policies are compared by: W where all spend the same KL, W − βKL where all pay the same price.
+    #[must_use]
+    pub const fn value(self, win_rate: f64, kl: f64) -> f64 {
+        match self {
+            Self::Kl(_) => win_rate,
+            Self::Beta(beta) => win_rate - beta * kl,
+        }
+    }
+}
+
+/// KL budgets beyond this are refused: no transform's quantiles fit f64 there.
+const MOST_KL: f64 = 32.0;
+
 /// A question to [`design`].
 #[derive(Debug, Clone)]
 pub struct Question {
@@ -88,7 +102,7 @@ pub fn design(question: &Question) -> Result<Design> {
 pub(crate) fn design_with_transforms(
     question: &Question,
 ) -> Result<(Design, Vec<Arc<dyn Transform>>)> {
-    check_k(question)?;
+    check(question)?;
     let mut solver = Solver::new(Deployment::new(Arc::clone(&question.procedure), &[]));
     let optimum = match question.budget {
         Budget::Kl(kl) => solver.at_kl(kl)?,
@@ -116,7 +130,7 @@ pub(crate) fn design_with_transforms(
         standard_win_rate: optimum.standard_win_rate,
         certificate: optimum.certificate,
     };
-    let recommended = recommend::choose(&rows, &optimum_row);
+    let recommended = recommend::choose(&rows, &optimum_row, question.budget);
     recommend::warn_of_k(&rows, &recommended, question, kl, &mut warnings);
     let points = if question.frontier {
         frontier::points(question, &mut solver, &transforms)?
@@ -148,7 +162,12 @@ pub(crate) fn design_with_transforms(
     Ok((design, transforms))
 }
 
-fn check_k(question: &Question) -> Result<()> {
+/// K and the KL budget within what can be computed.
+fn check(question: &Question) -> Result<()> {
+    if let Budget::Kl(kl) = question.budget {
+        let ok = kl > 0.0 && kl <= MOST_KL;
+        Error::range("KL", kl, ok, "a number > 0 and at most 32 (nats)")?;
+    }
     if let Some(k) = question.k {
         Error::range(
             "K",
