@@ -1,17 +1,19 @@
 //! What ordinary raw-reward RLHF does, predicted from a table of base rewards: one β for all prompts, prompt by prompt in quantile space.
 //!
-//! Plain RLHF maximises E\[r\] − β KL, so a prompt with rewards r₁ < … < r_L of masses p_ℓ ends at q_ℓ ∝ p_ℓ e^{r_ℓ/β}: the transform
-//! is the prompt's own reward quantile function Q_x(u) (derived; Gaussian rewards give the probit). β is common, so prompts of larger spread
+//! Plain RLHF maximises E\[r\] − β KL, so a prompt with rewards `r_1 < … < r_L` of masses `p_ℓ` ends at `q_ℓ ∝ p_ℓ e^{r_ℓ/β}`: the transform
+//! is the prompt's own reward quantile function `Q_x(u)` (derived; Gaussian rewards give the probit). β is common, so prompts of larger spread
 //! take a larger share of the KL. KL and win rates are means over prompts, each by the formulae for ties:
 //!
+//! ```text
 //! c_ℓ = ½(H_p(P_ℓ) + H_p(P_{ℓ−1})), W = Σ_ℓ (H(Q_ℓ) − H(Q_{ℓ−1})) c_ℓ, dKL/dβ = −Var_q(r)/β³.
+//! ```
 //!
 //! | input | answer |
 //! |---|---|
 //! | no prompt, a prompt without rewards | error |
 //! | NaN or infinite reward | error that names prompt and position |
 //! | all rewards of a prompt equal | it spends no KL and wins ½ |
-//! | KL beyond the mean of −log p_L | error with that supremum |
+//! | KL beyond the mean of `−log p_L` | error with that supremum |
 
 use std::sync::Arc;
 
@@ -56,6 +58,10 @@ impl RawRewards {
     ///
     /// # Errors
     /// [`Error::Empty`] without prompts or for a row without rewards; [`Error::BadReward`] for one that is not finite.
+    #[expect(
+        single_use_lifetimes,
+        reason = "anonymous lifetimes in `impl Trait` are unstable"
+    )]
     pub fn new<'a>(rows: impl IntoIterator<Item = &'a [f32]>) -> Result<Self> {
         let mut prompts = Vec::new();
         let mut sizes = Vec::new();
@@ -139,7 +145,7 @@ impl RawRewards {
     /// Raw-reward RLHF at the β that spends `kl` nats on average.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for a KL that is not positive; [`Error::KlUnreachable`] beyond the mean of −log p_L.
+    /// [`Error::OutOfRange`] for a KL that is not positive; [`Error::KlUnreachable`] beyond the mean of `−log p_L`.
     pub fn at_kl(&self, procedure: &Arc<dyn Procedure>, kl: f64) -> Result<RawPrediction> {
         self.under(procedure)?.at_kl(kl)
     }
@@ -233,7 +239,7 @@ impl RawDeployment<'_> {
     /// As [`RawRewards::at_kl`].
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for a KL that is not positive; [`Error::KlUnreachable`] beyond the mean of −log p_L.
+    /// [`Error::OutOfRange`] for a KL that is not positive; [`Error::KlUnreachable`] beyond the mean of `−log p_L`.
     pub fn at_kl(&self, kl: f64) -> Result<RawPrediction> {
         self.at_beta(self.rewards.beta_at_kl(kl)?)
     }
@@ -242,7 +248,7 @@ impl RawDeployment<'_> {
 struct Tilt {
     masses: Vec<f64>,
     kl: f64,
-    /// Var_q(r).
+    /// `Var_q(r)`.
     variance: f64,
 }
 
@@ -333,7 +339,7 @@ mod tests {
         assert_eq!(table.k(), (2, 4, 4));
         assert!((table.tie_share() - 8.0 / 14.0).abs() < 1e-12);
         let Error::KlUnreachable { max, .. } = table.beta_at_kl(1.0).unwrap_err() else {
-            panic!()
+            unreachable!("a budget out of reach")
         };
         assert!((max - 0.5 * 4f64.ln()).abs() < 1e-12);
         let half = table.at_beta(&best_of(2), 1e9).unwrap();

@@ -38,7 +38,7 @@ pub enum Budget {
 }
 
 impl Budget {
-    /// What policies are compared by: W where all spend the same KL, W − βKL where all pay the same price.
+    /// What policies are compared by: W where all spend the same KL, W − β KL where all pay the same price.
     #[must_use]
     pub const fn value(self, win_rate: f64, kl: f64) -> f64 {
         match self {

@@ -121,7 +121,7 @@ struct Rewards<'a> {
 /// One table's policy.
 struct Tilt {
     kl: f64,
-    /// Var_q(Φ).
+    /// `Var_q(Φ)`.
     variance: f64,
 }
 
@@ -461,7 +461,7 @@ mod tests {
         assert!(costs.smallest_k(&Identity, 0.5, 0.8, 0.0).is_err());
         let error = costs.cost_at_kl(&Identity, 3.0, 4).unwrap_err();
         let Error::KlUnreachable { max, .. } = error else {
-            panic!("{error}")
+            unreachable!("{error}")
         };
         assert!((max - 10f64.ln()).abs() < 1e-12);
         // With one rollout log is clamped at ½ everywhere: nothing is left to tell answers apart.

@@ -9,7 +9,7 @@ use rand::RngExt;
 fn question(procedures: &[&str], kls: &[f64], columns: &[&str]) -> Question {
     let parse = |text: &&str| match text.parse().unwrap() {
         ProcedureSpec::Ready(p) => p,
-        ProcedureSpec::Cdf(file) => panic!("{file}"),
+        ProcedureSpec::Cdf(file) => unreachable!("{file} is not read here"),
     };
     Question {
         procedures: procedures.iter().map(parse).collect(),
