@@ -74,10 +74,18 @@ pub(crate) fn sentence(group: &Group<'_>, recorded: &Recorded) -> Result<String>
         .iter()
         .find(|r| r.transform == "raw" && r.kl_budget == row.kl_budget);
     let beside = match raw {
-        Some(raw) if row.transform != "raw" => format!(
-            "; the raw reward at the same KL wins {}",
-            percent(judged(raw, judge)?.win_rate.mean)
-        ),
+        Some(raw) if row.transform != "raw" => {
+            let wins = percent(judged(raw, judge)?.win_rate.mean);
+            match judged(row, judge)?.over_raw {
+                Some(more) if more.low.is_finite() && more.high.is_finite() => format!(
+                    "; that is {} points (95% interval {} to {}) over training on the raw reward at the same KL, which wins {wins}",
+                    points(more.mean),
+                    points(more.low),
+                    points(more.high)
+                ),
+                _ => format!("; the raw reward at the same KL wins {wins}"),
+            }
+        }
         _ => String::new(),
     };
     // Of the rounded rates, so that the sentence adds up.

@@ -85,6 +85,7 @@ pub fn design_levels(question: &Question, masses: &[f64]) -> Result<Design> {
     let value = |row: &TransformRow| question.budget.value(row.win_rate, row.kl);
     answered.sort_by(|a, b| value(b).total_cmp(&value(a)));
     let mut warnings = rows.warnings;
+    drop_repeats(&mut warnings);
     let kl = match question.budget {
         Budget::Kl(kl) => kl,
         Budget::Beta(_) => optimum.kl,
@@ -388,6 +389,24 @@ impl Transform for Optimal {
 
     fn breakpoints(&self) -> &[f64] {
         self.0.breakpoints()
+    }
+}
+
+/// Where the optimum itself cannot spend the budget, that every transform cannot either needs no saying.
+fn drop_repeats(warnings: &mut Vec<Warning>) {
+    let limit = warnings.iter().find_map(|w| match w {
+        Warning::KlUnreachable {
+            transform, reached, ..
+        } if transform == "optimum" => Some(*reached),
+        _ => None,
+    });
+    if let Some(limit) = limit {
+        warnings.retain(|w| match w {
+            Warning::KlUnreachable {
+                transform, reached, ..
+            } => transform == "optimum" || (reached - limit).abs() > 1e-6 * limit,
+            _ => true,
+        });
     }
 }
 

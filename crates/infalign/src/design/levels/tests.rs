@@ -169,9 +169,10 @@ fn a_budget_out_of_reach_is_spent_as_far_as_it_goes() {
             _ => None,
         })
         .collect();
-    assert!(warned.contains(&"optimum"));
+    // Said once, of the optimum: that the transforms stop there too needs no saying.
+    assert_eq!(warned, ["optimum"]);
     for r in &d.transforms {
-        assert!(warned.contains(&r.transform.as_str()) && (r.kl - reached).abs() < 1e-8);
+        assert!((r.kl - reached).abs() < 1e-8);
         assert!(r.share_of_optimum > 0.99 && r.share_of_optimum <= 1.0 + 1e-9);
     }
     // Worst-of-N cannot be tempted to spend more on a thin level below the top.
