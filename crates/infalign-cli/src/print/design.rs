@@ -57,7 +57,7 @@ fn page(answer: &Design, frontier: bool) -> String {
     let mut last = vec![
         "optimum".to_owned(),
         significant(optimum.beta),
-        format!("{:.4}", optimum.kl),
+        nats(optimum.kl),
         format!("{:.4}", optimum.win_rate),
         format!("{:.4}", optimum.standard_win_rate),
         "100.0%".to_owned(),
@@ -98,7 +98,7 @@ fn cells(row: &TransformRow, recommended: bool, at_k: bool) -> Vec<String> {
     let mut cells = vec![
         name,
         significant(row.beta),
-        format!("{:.4}", row.kl),
+        nats(row.kl),
         format!("{:.4}", row.win_rate),
         format!("{:.4}", row.standard_win_rate),
         format!("{:.1}%", 100.0 * row.share_of_optimum),
@@ -143,7 +143,7 @@ fn frontier(answer: &Design) -> String {
         .enumerate()
         .filter(|(i, _)| i % 4 == 0)
     {
-        let mut cells = vec![format!("{:.4}", point.kl)];
+        let mut cells = vec![nats(point.kl)];
         for column in &columns {
             cells.push(
                 column
@@ -162,7 +162,8 @@ fn frontier(answer: &Design) -> String {
 fn evidence(certificate: &Certificate) -> String {
     match certificate.gap {
         Some(gap) => {
-            format!("certified, no policy is better by more than {gap:.0e} in win rate - beta KL")
+            let gap = gap.max(1e-15);
+            format!("certified: no policy is better by more than {gap:.0e} in win rate - beta KL")
         }
         None => format!(
             "best of {} starts, {} of which agree; stationary to {:.0e}",
@@ -181,6 +182,15 @@ pub(super) fn significant(x: f64) -> String {
         format!("{x:.digits$}")
     } else {
         format!("{x:.3e}")
+    }
+}
+
+/// A KL to four decimals, or to four digits where that would show nothing.
+fn nats(kl: f64) -> String {
+    if kl >= 1e-3 {
+        format!("{kl:.4}")
+    } else {
+        significant(kl)
     }
 }
 

@@ -14,7 +14,7 @@ pub struct Design {
     pub kl: f64,
     /// Rollouts per prompt of the calibration, when given.
     pub k: Option<usize>,
-    /// One row per transform, best inference-time win rate first.
+    /// One row per transform, best first: by inference-time win rate, or by `W − β KL` when β was asked.
     pub transforms: Vec<TransformRow>,
     /// The coupled optimum at this budget.
     pub optimum: OptimumRow,
@@ -46,7 +46,7 @@ pub struct TransformRow {
     pub win_rate: f64,
     /// Win rate of one plain sample, in \[0,1\].
     pub standard_win_rate: f64,
-    /// `(W − ½)/(W* − ½)` at the same budget.
+    /// `(W − ½)/(W* − ½)` at a KL budget; at a fixed β, where KLs differ, the same of `W − β KL`.
     pub share_of_optimum: f64,
     /// The same with Ĉ from K rollouts in place of C (with `--k`; not for `raw`).
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -35,6 +35,20 @@ pub enum Budget {
     Beta(f64),
 }
 
+impl Budget {
+    /// What policies are compared by: W where all spend the same KL, W − βKL where all pay the same price.
+    #[must_use]
+    pub const fn value(self, win_rate: f64, kl: f64) -> f64 {
+        match self {
+            Self::Kl(_) => win_rate,
+            Self::Beta(beta) => win_rate - beta * kl,
+        }
+    }
+}
+
+/// KL budgets beyond this are refused: no transform's quantiles fit f64 there.
+const MOST_KL: f64 = 32.0;
+
 /// A question to [`design`].
 #[derive(Debug, Clone)]
 pub struct Question {
@@ -94,6 +108,14 @@ pub(crate) fn design_with_transforms(
             "a whole number between 1 and 1000000",
         )?;
     }
+    if let Budget::Kl(kl) = question.budget {
+        Error::range(
+            "KL",
+            kl,
+            kl > 0.0 && kl <= MOST_KL,
+            "a number > 0 and at most 32 (nats)",
+        )?;
+    }
     let mut solver = Solver::new(Deployment::new(Arc::clone(&question.procedure), &[]));
     let optimum = match question.budget {
         Budget::Kl(kl) => solver.at_kl(kl)?,
@@ -114,7 +136,7 @@ pub(crate) fn design_with_transforms(
         rows.push_raw(raw, &mut warnings)?;
     }
     let rows = rows.sorted();
-    let recommended = recommend::choose(&rows, &optimum);
+    let recommended = recommend::choose(&rows, &optimum, question.budget);
     recommend::warn_of_k(&rows, &recommended, question, kl, &mut warnings);
     let points = if question.frontier {
         frontier::points(question, &mut solver, &transforms)?

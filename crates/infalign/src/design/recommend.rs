@@ -1,17 +1,23 @@
 //! Which transform to train with, and why, in one sentence.
 //!
-//! Rule: the gentlest transform whose win rate is within [`CLOSE`] of the best. Gentle transforms keep more of the reward's signal per
-//! sample and lose less to a finite K; near the top the exponent hardly matters. With K given, the comparison is at K.
+//! Rule: the gentlest transform that keeps all but [`CLOSE`] of the best one's gain. Gentle transforms keep more of the reward's signal per
+//! sample and lose less to a finite K; near the top the exponent hardly matters. With K given, the comparison is at K. The gain is of
+//! W − ½ at a KL budget and of W − βKL − ½ at a fixed β, where each transform spends another KL.
 
-use super::{Question, Recommended, TransformRow, rows::ACCEPTABLE_LOSS};
+use super::{Budget, Question, Recommended, TransformRow, rows::ACCEPTABLE_LOSS};
 use crate::{Warning, optimum::Optimum, transform::TransformSpec};
 
-/// Win rate that is worth giving up for a gentler transform.
-const CLOSE: f64 = 0.001;
+/// Share of the best transform's gain that is worth giving up for a gentler one.
+const CLOSE: f64 = 0.005;
+/// A difference of win rates that is shown as none.
+const NOTHING: f64 = 5e-5;
 
-/// What a row wins at the K at hand, or with perfect calibration where no K is given.
-fn attained(row: &TransformRow) -> f64 {
-    row.at_k.map_or(row.win_rate, |at| at.win_rate)
+/// What a row attains at the K at hand, or with perfect calibration where no K is given.
+fn attained(row: &TransformRow, budget: Budget) -> f64 {
+    let (win_rate, kl) = row
+        .at_k
+        .map_or((row.win_rate, row.kl), |at| (at.win_rate, at.kl));
+    budget.value(win_rate, kl)
 }
 
 /// Order of gentleness: the identity, then exponentials by |t|, then all others in the order of their win rates.
@@ -27,7 +33,8 @@ fn harshness(row: &TransformRow) -> f64 {
 }
 
 /// Chooses among rows that are sorted best first. `raw` is never chosen: it is what the others are compared with.
-pub(super) fn choose(rows: &[TransformRow], optimum: &Optimum) -> Recommended {
+pub(super) fn choose(rows: &[TransformRow], optimum: &Optimum, budget: Budget) -> Recommended {
+    let attained = |row: &TransformRow| attained(row, budget);
     let candidates: Vec<&TransformRow> = rows.iter().filter(|r| r.transform != "raw").collect();
     let best = candidates
         .iter()
@@ -46,7 +53,7 @@ pub(super) fn choose(rows: &[TransformRow], optimum: &Optimum) -> Recommended {
     let near = candidates
         .iter()
         .copied()
-        .filter(|r| attained(r) >= attained(best) - CLOSE);
+        .filter(|r| attained(r) - 0.5 >= (1.0 - CLOSE) * (attained(best) - 0.5));
     let chosen = near
         .min_by(|a, b| harshness(a).total_cmp(&harshness(b)))
         .unwrap_or(best);
@@ -54,33 +61,38 @@ pub(super) fn choose(rows: &[TransformRow], optimum: &Optimum) -> Recommended {
         transform: chosen.transform.clone(),
         beta: chosen.at_k.map_or(chosen.beta, |at| at.beta),
         kl: chosen.at_k.map_or(chosen.kl, |at| at.kl),
-        win_rate: attained(chosen),
+        win_rate: chosen.at_k.map_or(chosen.win_rate, |at| at.win_rate),
         standard_win_rate: chosen
             .at_k
             .map_or(chosen.standard_win_rate, |at| at.standard_win_rate),
-        reason: reason(chosen, best, &candidates),
+        reason: reason(chosen, best, &candidates, budget),
     }
 }
 
-fn reason(chosen: &TransformRow, best: &TransformRow, candidates: &[&TransformRow]) -> String {
+fn reason(
+    chosen: &TransformRow,
+    best: &TransformRow,
+    candidates: &[&TransformRow],
+    budget: Budget,
+) -> String {
+    let attained = |row: &TransformRow| attained(row, budget);
     let mut text = format!(
-        "{} keeps {:.1}% of the gain that any reward could bring",
-        chosen.transform,
+        "it keeps {:.1}% of the gain that any reward could bring",
         100.0 * chosen.share_of_optimum
     );
-    if chosen.transform != best.transform {
+    let identity = candidates.iter().find(|r| r.transform == "identity");
+    if let Some(identity) = identity.filter(|i| i.transform != chosen.transform) {
+        let less = attained(chosen) - attained(identity);
+        text += &format!("; calibration alone (identity) wins {less:.4} less");
+    }
+    let more = attained(best) - attained(chosen);
+    if more > NOTHING {
         text += &format!(
-            "; {} would add {:.4} and is harsher on finite samples",
-            best.transform,
-            attained(best) - attained(chosen)
+            "; {} would add {more:.4} and is harsher on finite samples",
+            best.transform
         );
-    } else if let Some(identity) = candidates.iter().find(|r| r.transform == "identity")
-        && chosen.transform != "identity"
-    {
-        text += &format!(
-            "; calibration alone wins {:.4} less",
-            attained(chosen) - attained(identity)
-        );
+    } else if best.transform != chosen.transform {
+        text += "; no harsher transform adds anything";
     }
     text
 }

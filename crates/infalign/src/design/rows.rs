@@ -22,7 +22,7 @@ pub(super) const ACCEPTABLE_LOSS: f64 = 0.01;
 pub(super) struct Rows<'a> {
     question: &'a Question,
     deployment: Deployment,
-    optimum_win_rate: f64,
+    optimum: f64,
     rows: Vec<TransformRow>,
 }
 
@@ -31,7 +31,7 @@ impl<'a> Rows<'a> {
         Self {
             question,
             deployment,
-            optimum_win_rate: optimum.win_rate,
+            optimum: question.budget.value(optimum.win_rate, optimum.kl),
             rows: Vec::new(),
         }
     }
@@ -81,7 +81,7 @@ impl<'a> Rows<'a> {
             kl,
             win_rate,
             standard_win_rate: law.standard_win_rate(),
-            share_of_optimum: self.share(win_rate),
+            share_of_optimum: self.share(win_rate, kl),
             at_k,
         });
         Ok(())
@@ -121,7 +121,7 @@ impl<'a> Rows<'a> {
             kl: row.kl,
             win_rate: row.win_rate,
             standard_win_rate: row.standard_win_rate,
-            share_of_optimum: self.share(row.win_rate),
+            share_of_optimum: self.share(row.win_rate, row.kl),
             at_k: None,
         });
         Ok(())
@@ -139,17 +139,18 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// The rows, best inference-time win rate first; at a fixed β, where KLs differ, too.
+    /// The rows, best first: by W at a KL budget, by W − βKL at a β.
     pub(super) fn sorted(mut self) -> Vec<TransformRow> {
-        self.rows.sort_by(|a, b| b.win_rate.total_cmp(&a.win_rate));
+        let value = |row: &TransformRow| self.question.budget.value(row.win_rate, row.kl);
+        self.rows.sort_by(|a, b| value(b).total_cmp(&value(a)));
         self.rows
     }
 
-    /// (W − ½)/(W* − ½).
-    fn share(&self, win_rate: f64) -> f64 {
-        let whole = self.optimum_win_rate - 0.5;
+    /// (V − ½)/(V* − ½) with V = W at a KL budget, W − βKL at a β.
+    fn share(&self, win_rate: f64, kl: f64) -> f64 {
+        let whole = self.optimum - 0.5;
         if whole > 0.0 {
-            (win_rate - 0.5) / whole
+            (self.question.budget.value(win_rate, kl) - 0.5) / whole
         } else {
             0.0
         }
