@@ -49,7 +49,7 @@ impl Budget {
 }
 
 /// KL budgets beyond this are refused: no transform's quantiles fit f64 there.
-const MOST_KL: f64 = 32.0;
+pub const MOST_KL: f64 = 32.0;
 
 /// A question to [`design`].
 #[derive(Debug, Clone)]
