@@ -5,6 +5,7 @@ mod ci;
 mod deny;
 mod r#gen;
 mod links;
+mod results;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,6 +31,9 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Make pages of results and pictures from what the program finds.
+    #[command(subcommand)]
+    Results(results::Results),
     /// Check the relative links and anchors of every Markdown file.
     Links,
     /// Check licences, sources, banned crates and security advisories with cargo-deny.
@@ -52,6 +56,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Ci => ci::run(&root),
         Task::Gen { check: true } => r#gen::check(&root),
         Task::Gen { check: false } => r#gen::write(&root),
+        Task::Results(what) => results::make(&root, what),
         Task::Links => links::run(&root),
         Task::Deny => deny::run(&root),
     }

@@ -78,12 +78,12 @@ pub(crate) fn sentence(group: &Group<'_>, recorded: &Recorded) -> Result<String>
             let wins = percent(judged(raw, judge)?.win_rate.mean);
             match judged(row, judge)?.over_raw {
                 Some(more) if more.low.is_finite() && more.high.is_finite() => format!(
-                    "; that is {} points (95% interval {} to {}) over training on the raw reward at the same KL, which wins {wins}",
+                    "; that is {} points (95% interval {} to {}) over training on the raw reward at the same budget, which wins {wins}",
                     points(more.mean),
                     points(more.low),
                     points(more.high)
                 ),
-                _ => format!("; the raw reward at the same KL wins {wins}"),
+                _ => format!("; the raw reward at the same budget wins {wins}"),
             }
         }
         _ => String::new(),

@@ -68,6 +68,7 @@ struct DesignPage<'a> {
     kl: String,
     optimum: String,
     recommended: String,
+    beta: String,
     panels: Vec<String>,
     rows: Vec<Row<'a>>,
     at_k: Option<usize>,
@@ -83,6 +84,7 @@ struct Row<'a> {
     standard: String,
     share: String,
     at_k: String,
+    beta_at_k: String,
 }
 
 impl<'a> DesignPage<'a> {
@@ -92,6 +94,7 @@ impl<'a> DesignPage<'a> {
             kl: in_nats(design.kl),
             optimum: percent(design.optimum.win_rate),
             recommended: percent(design.recommended.win_rate),
+            beta: significant(design.recommended.beta, 4),
             panels: panels.iter().map(svg::inline).collect::<Result<_>>()?,
             rows: design
                 .transforms
@@ -109,7 +112,7 @@ impl<'a> Row<'a> {
         Self {
             transform: &row.transform,
             best,
-            beta: significant(row.beta, 3),
+            beta: significant(row.beta, 4),
             kl: format!("{:.3}", row.kl),
             win_rate: percent(row.win_rate),
             standard: percent(row.standard_win_rate),
@@ -117,6 +120,9 @@ impl<'a> Row<'a> {
             at_k: row
                 .at_k
                 .map_or_else(|| "–".to_owned(), |at_k| percent(at_k.win_rate)),
+            beta_at_k: row
+                .at_k
+                .map_or_else(|| "–".to_owned(), |at_k| significant(at_k.beta, 4)),
         }
     }
 }

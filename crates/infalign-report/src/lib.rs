@@ -7,7 +7,7 @@
 //! (`place`, `spread`), values under the pointer (`assets/hover.js`).
 //!
 //! - [`design_plot`]: a design as HTML, SVG or PNG.
-//! - [`recorded_report`]: the page of a run on recorded rollouts.
+//! - [`recorded_report`]: the page of a run on recorded rollouts; [`recorded_plot`]: its first picture alone.
 //!
 //! Everything is a pure function of its input: the same input gives the same bytes.
 #![forbid(unsafe_code)]
@@ -28,6 +28,7 @@ mod pen;
 mod place;
 mod png;
 mod recorded_panels;
+mod recorded_plot;
 mod recorded_report;
 mod spread;
 mod svg;
@@ -35,4 +36,5 @@ mod tone;
 
 pub use design_plot::{Format, design_plot};
 pub use error::{Error, Result};
+pub use recorded_plot::recorded_plot;
 pub use recorded_report::{Meta, recorded_report};

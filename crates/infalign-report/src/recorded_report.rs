@@ -122,6 +122,9 @@ struct Row<'a> {
 struct Cells {
     win_rate: String,
     interval: String,
+    over_raw: String,
+    /// Whether the interval of `over_raw` leaves out zero.
+    sure: bool,
     standard: String,
 }
 
@@ -223,6 +226,10 @@ impl<'a> Row<'a> {
                     judged(row, judge).map(|judged| Cells {
                         win_rate: tenths(&judged.win_rate),
                         interval: interval(&judged.win_rate).unwrap_or_else(|| "–".to_owned()),
+                        over_raw: judged
+                            .over_raw
+                            .map_or_else(|| "–".to_owned(), |d| points(d.mean)),
+                        sure: judged.over_raw.is_some_and(|d| d.low > 0.0 || d.high < 0.0),
                         standard: tenths(&judged.standard_win_rate),
                     })
                 })

@@ -12,7 +12,7 @@ mod rollouts;
 use std::sync::OnceLock;
 
 use infalign::{design::Design, recorded::Recorded};
-use infalign_report::{Error, Meta, recorded_report};
+use infalign_report::{Error, Meta, recorded_plot, recorded_report};
 
 fn designs() -> &'static [Design] {
     static DESIGNS: OnceLock<Vec<Design>> = OnceLock::new();
@@ -120,6 +120,27 @@ fn the_best_row_by_the_gold_judge_is_marked() {
         .unwrap();
     let marked = page.split("<tr class=\"best\">").nth(1).unwrap();
     assert!(marked.starts_with(&format!("<td title=\"{}\">", best.transform)));
+}
+
+#[test]
+fn the_first_picture_stands_alone() {
+    let recorded = recorded();
+    let svg = recorded_plot(&recorded, designs(), "worst-of:4").unwrap();
+    let xml = roxmltree::Document::parse(&svg).unwrap();
+    let texts: Vec<&str> = xml
+        .descendants()
+        .filter(|node| node.has_tag_name("text"))
+        .filter_map(|node| node.text().map(str::trim))
+        .collect();
+    for wanted in ["By proxy (trained on)", "By gold", "optimum", "raw"] {
+        assert!(texts.contains(&wanted), "{wanted} is not there: {texts:?}");
+    }
+    assert_eq!(
+        svg,
+        recorded_plot(&recorded, designs(), "worst-of:4").unwrap()
+    );
+    let error = recorded_plot(&recorded, designs(), "order:2/3").unwrap_err();
+    assert!(matches!(error, Error::Empty { .. }), "{error}");
 }
 
 #[test]
