@@ -14,6 +14,7 @@ mod folder;
 mod help;
 mod invariance;
 mod killed;
+mod levels;
 mod lists;
 mod pipes;
 mod run_directory;
