@@ -87,7 +87,6 @@ fn cost_of_k(bencher: Bencher<'_, '_>, k: usize) {
 fn smallest_k(bencher: Bencher<'_, '_>) {
     let (procedure, transform) = (named("best-of:4"), Exp::new(10.0).unwrap());
     let perfect = 0.871_512_817_204;
-    bencher.bench(|| {
-        finite_k::smallest_k(procedure.as_ref(), &transform, KL, perfect, 0.01).unwrap()
-    });
+    bencher
+        .bench(|| finite_k::smallest_k(procedure.as_ref(), &transform, KL, perfect, 0.01).unwrap());
 }
