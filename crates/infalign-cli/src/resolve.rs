@@ -67,8 +67,11 @@ pub(crate) fn budgets(kls: &[f64]) -> Result<()> {
     }
 }
 
+/// Pairs of numbers, and the line that each stands on.
+type Points = (Vec<(f64, f64)>, Vec<u64>);
+
 /// The rows of a two-column CSV, and the line of each; a first row that is not numbers is a header.
-fn points(path: &Path, columns: &str) -> Result<(Vec<(f64, f64)>, Vec<u64>)> {
+fn points(path: &Path, columns: &str) -> Result<Points> {
     let wrong = |line, why| Error::Points {
         path: path.to_owned(),
         line,

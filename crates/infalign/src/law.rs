@@ -5,7 +5,7 @@
 //! KL(π‖p) = ∫ f log f du, win rate of one plain sample = ∫ u f du.
 //! KL is summed as ∫ (f log f − f + 1), whose integrand is nowhere negative: a KL of 10⁻⁶ keeps its digits.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::{Quantile, numeric::grid::Grid};
 
@@ -15,7 +15,8 @@ pub struct Law {
     grid: Arc<Grid>,
     log_density: Vec<f64>,
     density: Vec<f64>,
-    cdf: Vec<Quantile>,
+    /// Made when first asked for: a solver that only spends KL never does.
+    cdf: OnceLock<Vec<Quantile>>,
     /// log ∫ e^{tilt}.
     log_normaliser: f64,
 }
@@ -44,19 +45,11 @@ impl Law {
         for d in &mut density {
             *d /= z;
         }
-        let (mut below, mut above) = (vec![0.0; grid.len()], vec![0.0; grid.len()]);
-        grid.running_below(&density, &mut below);
-        grid.running_above(&density, &mut above);
-        let cdf = below
-            .iter()
-            .zip(&above)
-            .map(|(&b, &a)| Quantile::from_masses(b, a))
-            .collect();
         Self {
             grid,
             log_density,
             density,
-            cdf,
+            cdf: OnceLock::new(),
             log_normaliser: top + shift,
         }
     }
@@ -89,7 +82,13 @@ impl Law {
     /// F and 1 − F at the nodes.
     #[must_use]
     pub fn cdf(&self) -> &[Quantile] {
-        &self.cdf
+        self.cdf.get_or_init(|| {
+            let (mut below, mut above) = (vec![0.0; self.grid.len()], vec![0.0; self.grid.len()]);
+            self.grid.running_below(&self.density, &mut below);
+            self.grid.running_above(&self.density, &mut above);
+            let masses = below.iter().zip(&above);
+            masses.map(|(&b, &a)| Quantile::from_masses(b, a)).collect()
+        })
     }
 
     /// log of what the tilt had to be divided by.
@@ -101,23 +100,16 @@ impl Law {
     /// KL(π‖p) in nats.
     #[must_use]
     pub fn kl(&self) -> f64 {
-        let mut sum = 0.0;
-        for ((w, f), l) in self
-            .grid
-            .weights()
-            .iter()
-            .zip(&self.density)
-            .zip(&self.log_density)
-        {
-            // f log f − f + 1, by series where the difference would cancel.
-            let term = if l.abs() < 1e-3 {
+        // f log f − f + 1, by series where the difference would cancel.
+        let term = |(f, l): (&f64, &f64)| {
+            if l.abs() < 1e-3 {
                 l * l * (0.5 + l * (1.0 / 3.0 + l * 0.125))
             } else {
                 f * l - f + 1.0
-            };
-            sum += w * term;
-        }
-        sum
+            }
+        };
+        let places = self.density.iter().zip(&self.log_density);
+        self.grid.integrate(&places.map(term).collect::<Vec<f64>>())
     }
 
     /// The mean of values at the nodes under this law: `E_f[y]`.
@@ -145,8 +137,8 @@ impl Law {
     /// F(u) at any u, by integration within its panel of the interpolated density.
     #[must_use]
     pub fn cdf_at(&self, u: Quantile) -> Quantile {
-        let below: Vec<f64> = self.cdf.iter().map(|c| c.below()).collect();
-        let above: Vec<f64> = self.cdf.iter().map(|c| c.above()).collect();
+        let below: Vec<f64> = self.cdf().iter().map(|c| c.below()).collect();
+        let above: Vec<f64> = self.cdf().iter().map(|c| c.above()).collect();
         Quantile::from_masses(
             self.grid.interpolate(&below, u),
             self.grid.interpolate(&above, u),

@@ -280,11 +280,8 @@ fn gaps(transform: &dyn Transform, grid: &Grid) -> Vec<f64> {
 /// `Var_f(y)`, summed about the mean.
 fn variance(law: &Law, y: &[f64]) -> f64 {
     let mean = law.mean(y);
-    let weights = law.grid().weights().iter().zip(law.density());
-    weights
-        .zip(y)
-        .map(|((w, f), y)| w * f * (y - mean) * (y - mean))
-        .sum()
+    let off: Vec<f64> = y.iter().map(|y| y - mean).collect();
+    law.grid().integrate_product([law.density(), &off, &off])
 }
 
 #[cfg(test)]

@@ -210,7 +210,7 @@ fn at_k(
         Err(other) => return Err(other),
     };
     let (beta_at_k, cost) = spent;
-    let kl_at_ideal_beta = finite_k::cost(procedure, clamped.as_ref(), beta, k)?.kl;
+    let kl_at_ideal_beta = finite_k::kl_at_beta(clamped.as_ref(), beta, k)?;
     let enough =
         finite_k::smallest_k(procedure, transform.as_ref(), kl, win_rate, ACCEPTABLE_LOSS)?;
     Ok(Some(AtK {

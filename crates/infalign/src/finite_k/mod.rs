@@ -78,14 +78,19 @@ pub fn cost(
     k: usize,
 ) -> Result<FiniteK> {
     check_rank_based(procedure)?;
-    Error::range(
-        "beta",
-        beta,
-        beta.is_finite() && beta > 0.0,
-        "a finite number > 0",
-    )?;
+    check_beta(beta)?;
     let ranks = Ranks::new(transform, k)?;
     Ok(ranks.tilt(beta).figures(&Curve::new(procedure)))
+}
+
+/// KL(π‖p) in nats that the tilt by Φ(Ĉ) at price β spends on average: [`cost`] without its win rates, at a small part of the time.
+///
+/// # Errors
+/// [`Error::OutOfRange`] for a β that is not positive and finite, or k = 0.
+pub fn kl_at_beta(transform: &dyn Transform, beta: f64, k: usize) -> Result<f64> {
+    check_beta(beta)?;
+    let tilt = Ranks::new(transform, k)?.tilt(beta);
+    Ok(sums::spent(&tilt.t, &tilt.e).kl)
 }
 
 /// The β at which training with `k` rollouts per prompt spends `kl` nats on average.
@@ -210,6 +215,11 @@ fn check_k(k: usize) -> Result<()> {
 fn check_wanted(loss: f64) -> Result<()> {
     let ok = loss.is_finite() && loss > 0.0;
     Error::range("wanted loss", loss, ok, "a finite number > 0").map(|_| ())
+}
+
+fn check_beta(beta: f64) -> Result<()> {
+    let ok = beta.is_finite() && beta > 0.0;
+    Error::range("beta", beta, ok, "a finite number > 0").map(|_| ())
 }
 
 fn check_rank_based(procedure: &dyn Procedure) -> Result<()> {

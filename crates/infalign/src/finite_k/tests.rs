@@ -82,7 +82,7 @@ fn one_rollout_by_hand() {
     for beta in [0.05, 0.3, 1.0, 5.0] {
         let c = f64::exp(1.0 / beta);
         let want = 1.0 - c / f64::powi(beta * (c - 1.0), 2);
-        let got = cost(&Standard, &Identity, beta, 1).unwrap().kl;
+        let got = kl_at_beta(&Identity, beta, 1).unwrap();
         assert!((got - want).abs() < 1e-8, "β {beta}: {got} against {want}");
     }
     // c → ∞: all mass on the upper gap, uniform there: E W = E (1 − x/2) = 3/4 for plain samples, E KL = E −log x = 1.

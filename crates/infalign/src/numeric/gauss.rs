@@ -18,6 +18,8 @@ pub(crate) struct Rule {
     pub(crate) weights: [f64; ORDER],
     /// `running[j][i]` = `∫₋₁^{x_i} ℓ_j`: column-major, so that the product vectorises over i.
     pub(crate) running: [[f64; ORDER]; ORDER],
+    /// `running_above[j][i]` = ∫_{x_i}^1 ℓ_j.
+    pub(crate) running_above: [[f64; ORDER]; ORDER],
     /// Rows that give the two highest Legendre coefficients.
     pub(crate) tail: [[f64; ORDER]; 2],
     /// Barycentric weights for interpolation between the nodes.
@@ -62,6 +64,13 @@ fn build() -> Rule {
             running[j][i] = weights[j] * sum;
         }
     }
+    // By the rule's symmetry ∫_{x_i}^1 ℓ_j is the integral below the mirrored node of the mirrored ℓ.
+    let mut running_above = [[0.0; ORDER]; ORDER];
+    for j in 0..ORDER {
+        for i in 0..ORDER {
+            running_above[j][i] = running[ORDER - 1 - j][ORDER - 1 - i];
+        }
+    }
     let mut tail = [[0.0; ORDER]; 2];
     for (row, k) in tail.iter_mut().zip([ORDER - 2, ORDER - 1]) {
         for i in 0..ORDER {
@@ -77,6 +86,7 @@ fn build() -> Rule {
         nodes,
         weights,
         running,
+        running_above,
         tail,
         barycentric,
     }

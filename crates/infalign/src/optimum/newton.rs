@@ -185,13 +185,7 @@ fn difference(deployment: &Deployment, state: &State, x: &[f64]) -> Vec<f64> {
 
 /// ⟨a, b⟩ = ∫ f a b du.
 pub(super) fn inner(law: &Law, a: &[f64], b: &[f64]) -> f64 {
-    let places = law
-        .grid()
-        .weights()
-        .iter()
-        .zip(law.density())
-        .zip(a.iter().zip(b));
-    places.map(|((w, f), (a, b))| w * f * a * b).sum()
+    law.grid().integrate_product([law.density(), a, b])
 }
 
 /// Subtracts the mean under the law.
