@@ -1,8 +1,8 @@
 //! What a user can type: every command, flag and help text.
 
-use std::path::PathBuf;
+use std::{num::NonZero, path::PathBuf};
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
 /// Inference-aware alignment of language models.
 ///
@@ -41,6 +41,7 @@ pub(crate) enum Format {
 
 /// Which transform and β for this procedure and KL budget, and how much it wins.
 #[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("budget").required(true).args(["kl", "beta"]))]
 #[command(after_long_help = "Examples:
   infalign design --procedure best-of:4 --kl 0.5
   infalign design --procedure worst-of:16 --kl 0.3 --k 100 --plot frontier.html
@@ -51,27 +52,17 @@ pub(crate) struct Design {
     #[arg(long, value_name = "P")]
     pub(crate) procedure: String,
     /// KL budget: what the policy may move from the base, KL(π‖p) in nats.
-    #[arg(
-        long,
-        value_name = "X",
-        required_unless_present = "beta",
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(crate) kl: Option<f64>,
     /// Price of KL, in place of a budget.
-    #[arg(
-        long,
-        value_name = "B",
-        conflicts_with = "kl",
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "B", allow_negative_numbers = true)]
     pub(crate) beta: Option<f64>,
     /// Transforms to compare, separated by commas: see `infalign transforms`. Default: identity, log, exponentials with the
     /// sign that suits, and the best exponent by search.
     #[arg(long, value_name = "T,…", value_delimiter = ',')]
     pub(crate) transforms: Vec<String>,
     /// Rollouts per prompt of the calibration: adds what that K costs, and the β to train with.
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", allow_negative_numbers = true)]
     pub(crate) k: Option<usize>,
     /// Base probabilities of the reward's values, lowest first, when it has few (0/1 rewards: `0.7,0.3`).
     #[arg(
@@ -135,7 +126,12 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) overwrite: bool,
     /// Seed of the split and of every simulation.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
     pub(crate) seed: u64,
     #[command(flatten)]
     pub(crate) output: Output,
@@ -154,13 +150,28 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
     /// Number of prompts.
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 200,
+        allow_negative_numbers = true
+    )]
     pub(crate) prompts: usize,
     /// Responses per prompt.
-    #[arg(long, value_name = "K", default_value_t = 128)]
+    #[arg(
+        long,
+        value_name = "K",
+        default_value_t = 128,
+        allow_negative_numbers = true
+    )]
     pub(crate) k: usize,
     /// Seed.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
     pub(crate) seed: u64,
 }
 
@@ -187,6 +198,11 @@ pub(crate) struct Output {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
     /// Worker threads; results do not depend on it.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) threads: usize,
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "1",
+        allow_negative_numbers = true
+    )]
+    pub(crate) threads: NonZero<usize>,
 }

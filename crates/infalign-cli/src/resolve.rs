@@ -1,8 +1,14 @@
 //! From what was typed to what is computed with: procedures, transforms, and the two-column files that some of them name.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use infalign::{Procedure, ProcedureSpec, TransformSpec, procedure::Tabulated, transform::Table};
+use infalign::{
+    Procedure, ProcedureSpec, TransformSpec, design::MOST_KL, procedure::Tabulated,
+    transform::Table,
+};
 
 use crate::error::{Error, Result};
 
@@ -30,6 +36,35 @@ pub(crate) fn transforms(texts: &[String]) -> Result<Vec<TransformSpec>> {
         ready => Ok(ready),
     };
     texts.iter().map(resolve).collect()
+}
+
+/// The files that procedures and transforms name: what they hold decides the result as much as the rollouts do.
+pub(crate) fn files(procedures: &[String], transforms: &[String]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for text in procedures {
+        if let ProcedureSpec::Cdf(file) = text.parse()? {
+            files.push(file.into());
+        }
+    }
+    for text in transforms {
+        if let TransformSpec::Table(file) = text.parse()? {
+            files.push(file.into());
+        }
+    }
+    Ok(files)
+}
+
+/// Refuses budgets that cannot be.
+pub(crate) fn budgets(kls: &[f64]) -> Result<()> {
+    match kls.iter().find(|kl| !(**kl > 0.0 && **kl <= MOST_KL)) {
+        Some(&value) => Err(infalign::Error::OutOfRange {
+            name: "KL",
+            value,
+            allowed: "a number > 0 and at most 32 (nats)",
+        }
+        .into()),
+        None => Ok(()),
+    }
 }
 
 /// The rows of a two-column CSV, and the line of each; a first row that is not numbers is a header.

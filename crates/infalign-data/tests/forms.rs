@@ -109,6 +109,6 @@ fn numbers_and_messages_name_prompts() {
     assert_eq!(table.id(0), "7");
     assert_eq!(
         table.prompt_text(0),
-        Some("[{\"content\":\"Hi\",\"role\":\"user\"}]")
+        Some("[{\"role\":\"user\",\"content\":\"Hi\"}]") // as written
     );
 }

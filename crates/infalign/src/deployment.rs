@@ -1,17 +1,21 @@
 //! A procedure against the base policy on a grid: win rates, their functional derivative, and its action on a direction.
 //!
-//! T(π) has density d(u) f(u) with d = ∂H/∂F at F = the policy's CDF, T(p) has CDF H_p and density h_p. Derived from the definition
+//! T(π) has density d(u) f(u) with d = ∂H/∂F at F = the policy's CDF, T(p) has CDF `H_p` and density `h_p`. Derived from the definition
 //! W^T(π) = P(T(p) < T(π)) (no ties, no atoms):
 //!
+//! ```text
 //! W = ∫ d f H_p du = 1 − ∫ d f (1 − H_p) du.
+//! ```
 //!
-//! For a change δf of the density, δF(u) = ∫₀ᵘ δf and δa_k = ∫₀^{τ_k} δf. With W = 1 − ∫ H(F(u), a) h_p(u) du,
-//! δW = −∫ \[d δF + Σ_k (∂H/∂a_k) δa_k\] h_p du; exchanging the order of integration gives ∫ Φ δf with
+//! For a change δf of the density, δF(u) = ∫₀ᵘ δf and `δa_k = ∫₀^{τ_k} δf`. With `W = 1 − ∫ H(F(u), a) h_p(u) du`,
+//! `δW = −∫ [d δF + Σ_k (∂H/∂a_k) δa_k] h_p du`; exchanging the order of integration gives ∫ Φ δf with
 //!
-//! Φ(u) = −∫_u^1 d h_p dv − Σ_k 1\[u ≤ τ_k\] ∫₀¹ (∂H/∂a_k) h_p dv,
+//! ```text
+//! Φ(u) = −∫_u^1 d h_p dv − Σ_k 1[u ≤ τ_k] ∫₀¹ (∂H/∂a_k) h_p dv,
+//! ```
 //!
-//! the reward that the coupled optimum trains with (\[IA\], arXiv 2412.19792, main theorem; for best-of-N d h_p = N²F^{N−1}v^{N−1}). One more
-//! variation, for rank-based procedures: DΦ\[δf\](u) = −∫_u^1 g′(F) δF h_p dv.
+//! the reward that the coupled optimum trains with (\[IA\], arXiv 2412.19792, main theorem; for best-of-N `d h_p = N²F^{N−1}v^{N−1}`). One more
+//! variation, for rank-based procedures: `DΦ[δf](u) = −∫_u^1 g′(F) δF h_p dv`.
 
 use std::sync::Arc;
 
@@ -27,9 +31,9 @@ use crate::{
 pub struct Deployment {
     procedure: Arc<dyn Procedure>,
     grid: Arc<Grid>,
-    /// H_p(u) and 1 − H_p(u).
+    /// `H_p(u)` and `1 − H_p(u)`.
     base_cdf: Vec<Quantile>,
-    /// h_p(u).
+    /// `h_p(u)`.
     base_density: Vec<f64>,
 }
 
@@ -87,7 +91,7 @@ impl Deployment {
         &self.grid
     }
 
-    /// Density h_p of T(p) at the nodes.
+    /// Density `h_p` of T(p) at the nodes.
     #[must_use]
     pub fn base_density(&self) -> &[f64] {
         &self.base_density
@@ -200,7 +204,7 @@ impl Deployment {
         phi
     }
 
-    /// g′(F) h_p at the nodes: what [`Self::curvature`] multiplies δF with. `None` where thresholds enter, whose second
+    /// `g′(F) h_p` at the nodes: what [`Self::curvature`] multiplies δF with. `None` where thresholds enter, whose second
     /// derivatives are not asked of a procedure.
     pub(crate) fn curvature_factor(&self, law: &Law) -> Option<Vec<f64>> {
         self.procedure.anchors().is_empty().then(|| {

@@ -120,7 +120,7 @@ impl Law {
         sum
     }
 
-    /// The mean of values at the nodes under this law: E_f\[y\].
+    /// The mean of values at the nodes under this law: `E_f[y]`.
     #[must_use]
     pub fn mean(&self, y: &[f64]) -> f64 {
         self.grid.inner(&self.density, y)

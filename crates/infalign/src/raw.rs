@@ -1,38 +1,43 @@
 //! What ordinary raw-reward RLHF does, predicted from a table of base rewards: one β for all prompts, prompt by prompt in quantile space.
 //!
-//! Plain RLHF maximises E\[r\] − β KL, so a prompt with rewards r₁ < … < r_L of masses p_ℓ ends at q_ℓ ∝ p_ℓ e^{r_ℓ/β}: the transform
-//! is the prompt's own reward quantile function Q_x(u) (derived; Gaussian rewards give the probit). β is common, so prompts of larger spread
+//! Plain RLHF maximises E\[r\] − β KL, so a prompt with rewards `r_1 < … < r_L` of masses `p_ℓ` ends at `q_ℓ ∝ p_ℓ e^{r_ℓ/β}`: the transform
+//! is the prompt's own reward quantile function `Q_x(u)` (derived; Gaussian rewards give the probit). β is common, so prompts of larger spread
 //! take a larger share of the KL. KL and win rates are means over prompts, each by the formulae for ties:
 //!
+//! ```text
 //! c_ℓ = ½(H_p(P_ℓ) + H_p(P_{ℓ−1})), W = Σ_ℓ (H(Q_ℓ) − H(Q_{ℓ−1})) c_ℓ, dKL/dβ = −Var_q(r)/β³.
+//! ```
 //!
 //! | input | answer |
 //! |---|---|
 //! | no prompt, a prompt without rewards | error |
 //! | NaN or infinite reward | error that names prompt and position |
 //! | all rewards of a prompt equal | it spends no KL and wins ½ |
-//! | KL beyond the mean of −log p_L | error with that supremum |
+//! | KL beyond the mean of `−log p_L` | error with that supremum |
+
+use std::sync::Arc;
 
 use crate::{
-    Error, Quantile, Result,
+    Error, Result,
+    finite::{FiniteProblem, Levels},
     numeric::root,
-    procedure::{At, Procedure},
+    procedure::Procedure,
     tilted::check_kl,
 };
 
 /// The base rewards of many prompts, as ordered levels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RawRewards {
-    prompts: Vec<Levels>,
+    prompts: Vec<Prompt>,
     k: (usize, usize, usize),
     tie_share: f64,
 }
 
-/// One prompt: distinct rewards, increasing, and the share of the rollouts that has each.
+/// One prompt: the share of the rollouts that has each reward, and the rewards, increasing.
 #[derive(Debug, Clone, PartialEq)]
-struct Levels {
+struct Prompt {
+    levels: Levels,
     rewards: Vec<f64>,
-    masses: Vec<f64>,
 }
 
 /// Figures of raw-reward RLHF at one β.
@@ -53,6 +58,10 @@ impl RawRewards {
     ///
     /// # Errors
     /// [`Error::Empty`] without prompts or for a row without rewards; [`Error::BadReward`] for one that is not finite.
+    #[expect(
+        single_use_lifetimes,
+        reason = "anonymous lifetimes in `impl Trait` are unstable"
+    )]
     pub fn new<'a>(rows: impl IntoIterator<Item = &'a [f32]>) -> Result<Self> {
         let mut prompts = Vec::new();
         let mut sizes = Vec::new();
@@ -61,7 +70,7 @@ impl RawRewards {
             if row.is_empty() {
                 return Err(Error::NoRewards { prompt });
             }
-            let mut rewards: Vec<f64> = row.iter().copied().map(f64::from).collect();
+            let rewards: Vec<f64> = row.iter().copied().map(f64::from).collect();
             if let Some(index) = rewards.iter().position(|r| !r.is_finite()) {
                 return Err(Error::BadReward {
                     prompt,
@@ -69,21 +78,15 @@ impl RawRewards {
                     value: rewards[index],
                 });
             }
-            rewards.sort_by(f64::total_cmp);
-            let n = rewards.len() as f64;
-            let mut levels = Levels {
-                rewards: Vec::new(),
-                masses: Vec::new(),
-            };
-            for group in rewards.chunk_by(|a, b| a == b) {
-                let size = group.len() as f64;
-                levels.rewards.push(group[0]);
-                levels.masses.push(size / n);
+            let (levels, rewards) = Levels::of_rewards(&rewards)?;
+            let n = row.len() as f64;
+            for mass in levels.masses() {
+                let size = (mass * n).round();
                 tied += size * (size - 1.0);
             }
             pairs += n * (n - 1.0);
             sizes.push(row.len());
-            prompts.push(levels);
+            prompts.push(Prompt { levels, rewards });
         }
         if prompts.is_empty() {
             return Err(Error::Empty {
@@ -118,39 +121,33 @@ impl RawRewards {
         self.tie_share
     }
 
+    /// These rewards under a procedure, for predictions at several prices or budgets.
+    ///
+    /// # Errors
+    /// As [`Levels::problem`].
+    pub fn under(&self, procedure: &Arc<dyn Procedure>) -> Result<RawDeployment<'_>> {
+        let problem = |prompt: &Prompt| prompt.levels.problem(Arc::clone(procedure));
+        let problems = self.prompts.iter().map(problem).collect::<Result<_>>()?;
+        Ok(RawDeployment {
+            rewards: self,
+            problems,
+        })
+    }
+
     /// Raw-reward RLHF at price β.
     ///
     /// # Errors
     /// [`Error::OutOfRange`] for a β that is not positive and finite.
-    pub fn at_beta(&self, procedure: &dyn Procedure, beta: f64) -> Result<RawPrediction> {
-        Error::range(
-            "beta",
-            beta,
-            beta.is_finite() && beta > 0.0,
-            "a finite number > 0",
-        )?;
-        let (mut kl, mut won, mut standard) = (0.0, 0.0, 0.0);
-        for prompt in &self.prompts {
-            let tilt = prompt.tilt(beta);
-            kl += tilt.kl;
-            won += prompt.win_rate(procedure, &tilt.masses);
-            standard += prompt.win_rate(&crate::procedure::Standard, &tilt.masses);
-        }
-        let n = self.prompts.len() as f64;
-        Ok(RawPrediction {
-            beta,
-            kl: kl / n,
-            win_rate: won / n,
-            standard_win_rate: standard / n,
-        })
+    pub fn at_beta(&self, procedure: &Arc<dyn Procedure>, beta: f64) -> Result<RawPrediction> {
+        self.under(procedure)?.at_beta(beta)
     }
 
     /// Raw-reward RLHF at the β that spends `kl` nats on average.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for a KL that is not positive; [`Error::KlUnreachable`] beyond the mean of −log p_L.
-    pub fn at_kl(&self, procedure: &dyn Procedure, kl: f64) -> Result<RawPrediction> {
-        self.at_beta(procedure, self.beta_at_kl(kl)?)
+    /// [`Error::OutOfRange`] for a KL that is not positive; [`Error::KlUnreachable`] beyond the mean of `−log p_L`.
+    pub fn at_kl(&self, procedure: &Arc<dyn Procedure>, kl: f64) -> Result<RawPrediction> {
+        self.under(procedure)?.at_kl(kl)
     }
 
     /// The β that spends `kl` nats on average.
@@ -163,7 +160,7 @@ impl RawRewards {
         let max = self
             .prompts
             .iter()
-            .map(|p| -p.masses[p.masses.len() - 1].ln())
+            .map(|p| -p.levels.masses()[p.rewards.len() - 1].ln())
             .sum::<f64>()
             / n;
         let unreachable = || Error::KlUnreachable {
@@ -203,21 +200,66 @@ impl RawRewards {
     }
 }
 
+/// The base rewards of many prompts under one procedure of deployment.
+#[derive(Debug, Clone)]
+pub struct RawDeployment<'a> {
+    rewards: &'a RawRewards,
+    /// One to a prompt.
+    problems: Vec<FiniteProblem>,
+}
+
+impl RawDeployment<'_> {
+    /// As [`RawRewards::at_beta`].
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for a β that is not positive and finite.
+    pub fn at_beta(&self, beta: f64) -> Result<RawPrediction> {
+        Error::range(
+            "beta",
+            beta,
+            beta.is_finite() && beta > 0.0,
+            "a finite number > 0",
+        )?;
+        let (mut kl, mut won, mut standard) = (0.0, 0.0, 0.0);
+        for (prompt, problem) in self.rewards.prompts.iter().zip(&self.problems) {
+            let tilt = prompt.tilt(beta);
+            kl += tilt.kl;
+            won += problem.win_rate_of(&tilt.masses);
+            standard += problem.standard_win_rate_of(&tilt.masses);
+        }
+        let n = self.problems.len() as f64;
+        Ok(RawPrediction {
+            beta,
+            kl: kl / n,
+            win_rate: won / n,
+            standard_win_rate: standard / n,
+        })
+    }
+
+    /// As [`RawRewards::at_kl`].
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for a KL that is not positive; [`Error::KlUnreachable`] beyond the mean of `−log p_L`.
+    pub fn at_kl(&self, kl: f64) -> Result<RawPrediction> {
+        self.at_beta(self.rewards.beta_at_kl(kl)?)
+    }
+}
+
 struct Tilt {
     masses: Vec<f64>,
     kl: f64,
-    /// Var_q(r).
+    /// `Var_q(r)`.
     variance: f64,
 }
 
-impl Levels {
+impl Prompt {
     /// q ∝ p e^{r/β}.
     fn tilt(&self, beta: f64) -> Tilt {
         let top = self.rewards[self.rewards.len() - 1];
         let mut masses: Vec<f64> = self
             .rewards
             .iter()
-            .zip(&self.masses)
+            .zip(self.levels.masses())
             .map(|(r, p)| p * ((r - top) / beta).exp())
             .collect();
         let z: f64 = masses.iter().sum();
@@ -233,70 +275,6 @@ impl Levels {
             variance: (square - mean * mean).max(0.0),
         }
     }
-
-    fn win_rate(&self, procedure: &dyn Procedure, policy: &[f64]) -> f64 {
-        win_rate(procedure, &self.masses, policy)
-    }
-}
-
-/// W^T for masses over levels of increasing reward, ties within a level broken uniformly and half credit between the sides.
-pub(crate) fn win_rate(procedure: &dyn Procedure, base: &[f64], policy: &[f64]) -> f64 {
-    let (ours, theirs) = (
-        outputs(procedure, base, policy),
-        outputs(procedure, base, base),
-    );
-    let (mut below, mut won) = (0.0, 0.0);
-    for (o, t) in ours.iter().zip(&theirs) {
-        won += o * (below + 0.5 * t);
-        below += t;
-    }
-    won
-}
-
-/// Masses of T(π) over the levels: H(Q_ℓ) − H(Q_{ℓ−1}).
-pub(crate) fn outputs(procedure: &dyn Procedure, base: &[f64], policy: &[f64]) -> Vec<f64> {
-    let anchors: Vec<Quantile> = procedure
-        .anchors()
-        .iter()
-        .map(|&tau| policy_at(base, policy, tau))
-        .collect();
-    let (mut p, mut q, mut last) = (0.0, 0.0, 0.0);
-    let end = base.len() - 1;
-    base.iter()
-        .zip(policy)
-        .enumerate()
-        .map(|(level, (dp, dq))| {
-            p += dp;
-            q += dq;
-            let h = if level == end {
-                1.0
-            } else {
-                procedure
-                    .cdf(&At {
-                        u: Quantile::new(p),
-                        f: Quantile::new(q),
-                        anchors: &anchors,
-                    })
-                    .below()
-            };
-            let mass = (h - last).max(0.0);
-            last = h;
-            mass
-        })
-        .collect()
-}
-
-/// F(τ): a threshold inside a level passes the share of the level above it.
-fn policy_at(base: &[f64], policy: &[f64], tau: f64) -> Quantile {
-    let (mut p, mut q) = (0.0, 0.0);
-    for (dp, dq) in base.iter().zip(policy) {
-        if p + dp >= tau {
-            return Quantile::new(q + dq * ((tau - p) / dp).clamp(0.0, 1.0));
-        }
-        p += dp;
-        q += dq;
-    }
-    Quantile::ONE
 }
 
 #[cfg(test)]
@@ -305,9 +283,14 @@ mod tests {
 
     use super::*;
     use crate::{
+        Quantile,
         numeric::special::normal_quantile,
         procedure::{BestOf, WorstOf},
     };
+
+    fn best_of(n: usize) -> Arc<dyn Procedure> {
+        Arc::new(BestOf::new(n).unwrap())
+    }
 
     /// K rewards at the mid-quantiles of a Gaussian.
     fn gaussian(k: usize, scale: f64) -> Vec<f32> {
@@ -323,8 +306,9 @@ mod tests {
         let row = gaussian(40_000, 3.0);
         let table = RawRewards::new([row.as_slice(), row.as_slice()]).unwrap();
         for (kl, want) in [(0.5, 0.8450), (1.0, 0.9237)] {
-            let best = table.at_kl(&BestOf::new(4).unwrap(), kl).unwrap();
-            let worst = table.at_kl(&WorstOf::new(4).unwrap(), kl).unwrap();
+            let best = table.at_kl(&best_of(4), kl).unwrap();
+            let worst: Arc<dyn Procedure> = Arc::new(WorstOf::new(4).unwrap());
+            let worst = table.at_kl(&worst, kl).unwrap();
             assert!((best.win_rate - want).abs() < 1e-3 && (worst.win_rate - want).abs() < 1e-3);
             assert!(
                 (best.kl - kl).abs() < 1e-8
@@ -341,7 +325,7 @@ mod tests {
         let alone = |row: &[f32]| {
             RawRewards::new([row])
                 .unwrap()
-                .at_beta(&BestOf::new(4).unwrap(), beta)
+                .at_beta(&best_of(4), beta)
                 .unwrap()
                 .kl
         };
@@ -355,10 +339,10 @@ mod tests {
         assert_eq!(table.k(), (2, 4, 4));
         assert!((table.tie_share() - 8.0 / 14.0).abs() < 1e-12);
         let Error::KlUnreachable { max, .. } = table.beta_at_kl(1.0).unwrap_err() else {
-            panic!()
+            unreachable!("a budget out of reach")
         };
         assert!((max - 0.5 * 4f64.ln()).abs() < 1e-12);
-        let half = table.at_beta(&BestOf::new(2).unwrap(), 1e9).unwrap();
+        let half = table.at_beta(&best_of(2), 1e9).unwrap();
         assert!((half.win_rate - 0.5).abs() < 1e-8 && half.kl < 1e-12);
     }
 

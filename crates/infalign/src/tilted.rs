@@ -1,6 +1,6 @@
 //! Tilted policies f ∝ e^{Φ/β}: density, CDF, quantiles, samples, Z, KL; and β ↔ KL both ways.
 //!
-//! f(u) = e^{Φ(u)/β}/Z, Z = ∫₀¹ e^{Φ/β}, KL(π‖p) = E_f\[Φ\]/β − log Z, and (derived) dKL/dβ = −Var_f(Φ)/β³: KL falls from
+//! f(u) = e^{Φ(u)/β}/Z, Z = ∫₀¹ e^{Φ/β}, KL(π‖p) = `E_f[Φ]/β − log Z`, and (derived) `dKL/dβ = −Var_f(Φ)/β³`: KL falls from
 //! its supremum at β → 0 to 0 at β → ∞, so β ↔ KL is one-to-one. The solver takes Newton steps in (log β, log KL), where the
 //! relation is nearly a straight line of slope −2 for small KL, and stops at a relative error of 10⁻¹² in KL.
 
@@ -277,7 +277,7 @@ fn gaps(transform: &dyn Transform, grid: &Grid) -> Vec<f64> {
     grid.nodes().iter().map(|&u| transform.gap(u)).collect()
 }
 
-/// Var_f(y), summed about the mean.
+/// `Var_f(y)`, summed about the mean.
 fn variance(law: &Law, y: &[f64]) -> f64 {
     let mean = law.mean(y);
     let weights = law.grid().weights().iter().zip(law.density());
@@ -301,13 +301,13 @@ mod tests {
     fn transform(text: &str) -> Arc<dyn Transform> {
         match text.parse().unwrap() {
             TransformSpec::Ready(t) => t,
-            other => panic!("{other} is not ready"),
+            other => unreachable!("{other} is not ready"),
         }
     }
 
     fn win_rate(procedure: &str, law: &Law) -> f64 {
         let ProcedureSpec::Ready(p) = procedure.parse().unwrap() else {
-            panic!("{procedure}")
+            unreachable!("{procedure}")
         };
         Deployment::on_grid(p, Arc::clone(law.grid())).win_rate(law)
     }
@@ -448,7 +448,7 @@ mod tests {
             crate::transform::Table::new("x", &[(0.0, 0.0), (0.5, 1.0), (1.0, 1.0)]).unwrap();
         let error = TiltedPolicy::at_kl(Arc::new(flat), 1.0).unwrap_err();
         let Error::KlUnreachable { max, .. } = error else {
-            panic!("{error}")
+            unreachable!("{error}")
         };
         assert!((max - 2f64.ln()).abs() < 1e-3, "{max}");
     }

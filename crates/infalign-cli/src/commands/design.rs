@@ -27,7 +27,7 @@ pub(super) fn run(args: &Design) -> Result<()> {
         raw: raw(args)?,
         frontier: args.frontier || picture.is_some(),
         phi: picture.is_some(),
-        threads: args.output.threads,
+        threads: args.output.threads.get(),
         ..Question::new(resolve::procedure(&args.procedure)?, budget)
     };
     let mut answer = if args.levels.is_empty() {

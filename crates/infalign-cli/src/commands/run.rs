@@ -3,9 +3,13 @@
 //! Stages: `rollouts` (only without `--rollouts`: the simulated table), `calibration` (every prompt's rewards, sorted), `measure` (designs and
 //! measured win rates), `report` (one HTML file). Each is done once; a killed run goes on where it was.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use infalign::{
+    Procedure, TransformSpec,
     design::Design,
     recorded::{self, PromptRewards, Question, Recorded},
 };
@@ -52,6 +56,7 @@ pub(super) fn run(args: &Run) -> Result<()> {
         .map(|p| resolve::procedure(p))
         .collect::<Result<Vec<_>>>()?;
     let transforms = resolve::transforms(&args.transforms)?;
+    resolve::budgets(&args.kl)?;
     let name = match &args.name {
         Some(name) => name.clone(),
         None => default_name(args.rollouts.as_deref()),
@@ -70,7 +75,9 @@ pub(super) fn run(args: &Run) -> Result<()> {
         .as_deref()
         .map(|path| read(path, args))
         .transpose()?;
-    let inputs: Vec<&Path> = args.rollouts.as_deref().into_iter().collect();
+    let named = resolve::files(&args.procedures, &args.transforms)?;
+    let rollouts = args.rollouts.as_deref().into_iter();
+    let inputs: Vec<&Path> = rollouts.chain(named.iter().map(PathBuf::as_path)).collect();
     let identity = Identity {
         version: env!("CARGO_PKG_VERSION"),
         seed: args.seed,
@@ -83,18 +90,44 @@ pub(super) fn run(args: &Run) -> Result<()> {
         Existing::Resume
     };
     let mut dir = RunDir::open(&args.runs, &name, &identity, existing)?;
-
-    let (table, source) = match table {
-        Some(table) => (table, Fingerprint::new().file("rollouts", &inputs[0])?),
-        None => simulated(&mut dir, args)?,
+    let results = match stages(&mut dir, args, &config, table, (procedures, transforms)) {
+        Ok(results) => results,
+        Err(error) => {
+            // A table that cannot be measured is only known now; the corrected command finds the place as it was.
+            if error.exit_code() == 2 {
+                dir.abandon()?;
+            }
+            return Err(error);
+        }
     };
-    let source = source.value("config", &config)?.value("seed", &args.seed)?;
-    stage(&mut dir, "calibration", &source, &[CALIBRATION], |dir| {
+    match args.output.format {
+        Format::Json => print::json(&results),
+        Format::Text => print::recorded(&results, &dir.file(REPORT)),
+    }
+}
+
+/// Does what is not done yet.
+fn stages(
+    dir: &mut RunDir,
+    args: &Run,
+    config: &Config<'_>,
+    table: Option<RewardTable>,
+    (procedures, transforms): (Vec<Arc<dyn Procedure>>, Vec<TransformSpec>),
+) -> Result<Recorded> {
+    let (table, source) = match (table, &args.rollouts) {
+        (Some(table), Some(path)) => (table, Fingerprint::new().file("rollouts", path)?),
+        _ => simulated(dir, args)?,
+    };
+    let mut source = source.value("config", config)?.value("seed", &args.seed)?;
+    for file in resolve::files(&args.procedures, &args.transforms)? {
+        source = source.file(&file.display().to_string(), &file)?;
+    }
+    stage(dir, "calibration", &source, &[CALIBRATION], |dir| {
         let base = "the policy that drew the recorded rollouts";
         let calibration = Calibration::new(&table, 0, base, "as recorded")?;
         Ok(write_calibration(dir.file(CALIBRATION), &calibration)?)
     })?;
-    stage(&mut dir, "measure", &source, &[DESIGN, RESULTS], |dir| {
+    stage(dir, "measure", &source, &[DESIGN, RESULTS], |dir| {
         let columns = table.columns().to_vec();
         let question = Question {
             procedures,
@@ -108,16 +141,13 @@ pub(super) fn run(args: &Run) -> Result<()> {
         write_json(dir, RESULTS, &results)
     })?;
     let results: Recorded = read_json(&dir.file(RESULTS))?;
-    let inputs = Fingerprint::new().stage(&dir, "measure")?;
-    stage(&mut dir, "report", &inputs, &[REPORT], |dir| {
+    let inputs = Fingerprint::new().stage(dir, "measure")?;
+    stage(dir, "report", &inputs, &[REPORT], |dir| {
         let designs: Vec<Design> = read_json(&dir.file(DESIGN))?;
         let page = recorded_report(&results, &designs, &meta(args, dir))?;
         Ok(dir.write(REPORT, |out| out.write_all(page.as_bytes()))?)
     })?;
-    match args.output.format {
-        Format::Json => print::json(&results),
-        Format::Text => print::recorded(&results, &dir.file(REPORT)),
-    }
+    Ok(results)
 }
 
 fn default_name(rollouts: Option<&Path>) -> String {

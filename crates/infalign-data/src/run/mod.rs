@@ -72,6 +72,9 @@ pub enum Outcome {
 pub struct RunDir {
     path: PathBuf,
     manifest: Manifest,
+    /// Whether this process made the directory a run, and whether it made the folder of runs.
+    began: bool,
+    made_runs: bool,
     _lock: Lock,
 }
 
@@ -92,6 +95,7 @@ impl RunDir {
         let config = config::to_toml(identity.config)?;
         let fresh = Manifest::new(identity, &config)?;
         let path = runs.as_ref().join(name);
+        let made_runs = !runs.as_ref().exists();
         fs::create_dir_all(&path).map_err(|e| Error::write(&path, e))?;
         sweep::refuse_foreign(&path)?;
         let lock = Lock::take(&path)?;
@@ -100,6 +104,8 @@ impl RunDir {
         let mut run = Self {
             path,
             manifest: fresh,
+            began: false,
+            made_runs,
             _lock: lock,
         };
         let manifest_path = run.path.join(MANIFEST);
@@ -123,10 +129,26 @@ impl RunDir {
             run.manifest.stages = old.stages;
             run.save_manifest()?;
         } else {
+            run.began = true;
             run.save_config(&config)?;
             run.save_manifest()?;
         }
         Ok(run)
+    }
+
+    /// Takes back a run that this process began: its directory is removed, so that a corrected command is not refused for the sake of
+    /// the mistaken one. A run that was there before stays as it is.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn abandon(self) -> Result<()> {
+        if self.began {
+            fs::remove_dir_all(&self.path).map_err(|e| Error::write(&self.path, e))?;
+            if let Some(runs) = self.path.parent().filter(|_| self.made_runs) {
+                drop(fs::remove_dir(runs)); // not if another run has moved in
+            }
+        }
+        Ok(())
     }
 
     /// The directory.

@@ -272,6 +272,23 @@ fn one_process_at_a_time() {
 }
 
 #[test]
+fn abandoning_takes_back_what_this_process_began_and_nothing_else() {
+    let place = tempfile::tempdir().unwrap();
+    let runs = place.path().join("runs");
+    let config = config(0.5);
+    let open = || RunDir::open(&runs, "a", &identity(&config, &[]), Existing::Resume).unwrap();
+    let run = open();
+    run.write("eval/results.json", |f| f.write_all(b"{}"))
+        .unwrap();
+    run.abandon().unwrap();
+    assert!(!runs.exists());
+
+    drop(open());
+    open().abandon().unwrap();
+    assert!(runs.join("a").join(MANIFEST).exists());
+}
+
+#[test]
 fn directories_of_others_are_left_alone() {
     let place = place();
     let foreign = place.directory.path().join("runs/a");

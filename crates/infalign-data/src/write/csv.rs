@@ -7,6 +7,14 @@ use super::Output;
 use crate::RewardTable;
 
 pub(super) fn write(output: Output<'_>, table: &RewardTable) -> io::Result<()> {
+    rows(output, table).map_err(|error| match error.into_kind() {
+        // What the disk said, of its own kind: the remedy depends on it.
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    })
+}
+
+fn rows(output: Output<'_>, table: &RewardTable) -> csv::Result<()> {
     let mut writer = csv::Writer::from_writer(output);
     let texts = [
         ("prompt", table.prompt_text(0).is_some()),
@@ -37,5 +45,5 @@ pub(super) fn write(output: Output<'_>, table: &RewardTable) -> io::Result<()> {
             writer.write_record(None::<&[u8]>)?;
         }
     }
-    writer.flush()
+    Ok(writer.flush()?)
 }

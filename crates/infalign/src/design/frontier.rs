@@ -56,8 +56,9 @@ pub(super) fn points(
         points.extend(curve?);
     }
     if let Some(raw) = &question.raw {
+        let raw = raw.under(&question.procedure)?;
         for kl in kls() {
-            match raw.at_kl(question.procedure.as_ref(), kl) {
+            match raw.at_kl(kl) {
                 Ok(at) => points.push(Point {
                     transform: "raw".to_owned(),
                     beta: Some(at.beta),

@@ -38,7 +38,7 @@ pub enum Budget {
 }
 
 impl Budget {
-    /// What policies are compared by: W where all spend the same KL, W − βKL where all pay the same price.
+    /// What policies are compared by: W where all spend the same KL, W − β KL where all pay the same price.
     #[must_use]
     pub const fn value(self, win_rate: f64, kl: f64) -> f64 {
         match self {
@@ -49,7 +49,7 @@ impl Budget {
 }
 
 /// KL budgets beyond this are refused: no transform's quantiles fit f64 there.
-const MOST_KL: f64 = 32.0;
+pub const MOST_KL: f64 = 32.0;
 
 /// A question to [`design`].
 #[derive(Debug, Clone)]

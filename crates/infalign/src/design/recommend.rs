@@ -2,7 +2,7 @@
 //!
 //! Rule: the gentlest transform that keeps all but [`CLOSE`] of the best one's gain. Gentle transforms keep more of the reward's signal per
 //! sample and lose less to a finite K; near the top the exponent hardly matters. With K given, the comparison is at K. The gain is of
-//! W − ½ at a KL budget and of W − βKL − ½ at a fixed β, where each transform spends another KL.
+//! W − ½ at a KL budget and of W − β KL − ½ at a fixed β, where each transform spends another KL.
 
 use super::{Budget, OptimumRow, Question, Recommended, TransformRow, rows::ACCEPTABLE_LOSS};
 use crate::{Warning, transform::TransformSpec};

@@ -89,7 +89,7 @@ impl<'a> Rows<'a> {
 
     /// Adds the row of ordinary raw-reward RLHF.
     pub(super) fn push_raw(&mut self, raw: &RawRewards, warnings: &mut Vec<Warning>) -> Result<()> {
-        let procedure = self.question.procedure.as_ref();
+        let procedure = &self.question.procedure;
         let row = match self.question.budget {
             Budget::Beta(beta) => raw.at_beta(procedure, beta)?,
             Budget::Kl(kl) => match raw.at_kl(procedure, kl) {
@@ -139,7 +139,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// The rows, best first: by W at a KL budget, by W − βKL at a β.
+    /// The rows, best first: by W at a KL budget, by W − β KL at a β.
     pub(super) fn sorted(mut self) -> Vec<TransformRow> {
         let value = |row: &TransformRow| self.question.budget.value(row.win_rate, row.kl);
         self.rows.sort_by(|a, b| value(b).total_cmp(&value(a)));
@@ -151,7 +151,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// (V − ½)/(V* − ½), with V = W at a KL budget and W − βKL at a β.
+/// (V − ½)/(V* − ½), with V = W at a KL budget and W − β KL at a β.
 pub(super) fn share(value: f64, optimum: f64) -> f64 {
     let whole = optimum - 0.5;
     if whole > 0.0 {

@@ -9,7 +9,7 @@ const COARSE: [f64; 8] = [0.5, 1.5, 4.0, 8.0, 14.0, 28.0, 70.0, 200.0];
 
 /// The exponent that wins most under the procedure at `kl` nats, to three significant digits.
 ///
-/// W is scanned over [`COARSE`] of the sign that wins at |t| = 4, then refined by golden sections in log |t|.
+/// W is scanned over eight exponents from 0.5 to 200 of the sign that wins at |t| = 4, then refined by golden sections in log |t|.
 ///
 /// # Errors
 /// As [`crate::TiltedPolicy::at_kl`].

@@ -7,7 +7,7 @@ use crate::procedure::ProcedureSpec;
 
 fn procedure(text: &str) -> Arc<dyn Procedure> {
     let ProcedureSpec::Ready(p) = text.parse().unwrap() else {
-        panic!("{text}")
+        unreachable!("{text} needs no file")
     };
     p
 }
@@ -140,7 +140,7 @@ fn odd_questions_are_answered_or_refused() {
     assert!(ask("best-of:4", Budget::Beta(f64::NAN)).is_err());
     let standard = ask("standard", Budget::Kl(0.5)).unwrap();
     assert_eq!(standard.recommended.transform, "identity");
-    let flat = crate::transform::Table::new(
+    let flat = transform::Table::new(
         "flat.csv",
         &[(0.0, 0.0), (0.5, 1.0), (0.7, 0.9), (1.0, 1.0)],
     )

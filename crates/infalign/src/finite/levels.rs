@@ -130,6 +130,12 @@ pub struct LevelProcedure {
 }
 
 impl LevelProcedure {
+    /// The levels.
+    #[must_use]
+    pub const fn levels(&self) -> &Levels {
+        &self.levels
+    }
+
     /// Calls `visit` at the edges 1..L−1 under a policy.
     fn at_inner_edges<T>(&self, policy: &[f64], visit: impl Fn(&At<'_>) -> T) -> Vec<T> {
         let f = running(policy);

@@ -10,8 +10,8 @@
 //! and the figures are means over tables of KL, W and the standard win rate at q (derived; the formulae of `finite`, table by
 //! table). The mean is exact while there are at most 20,000 tables (two levels: every K up to 4096; three: K ≤ 198; five: K ≤ 24); beyond
 //! that it is taken over 4096 tables drawn with a seed that depends on K alone. The standard error of a win rate is then its standard
-//! deviation over tables divided by 64: below 0.001 for K ≥ 32 where there are a few levels. β is solved on the same tables, so that
-//! they spend the budget exactly.
+//! deviation over tables divided by 64: at KL 0.5, 4 to 50 equal levels, best-of and worst-of-4, at most 0.0017 for K = 8 and 0.0013 for
+//! K ≥ 32, with Φ = exp:±20; half of that for gentler Φ. β is solved on the same tables, so that they spend the budget exactly.
 //!
 //! On two levels Ĉ of the right answer exceeds that of the wrong one by ½ in every table: for Φ = identity any K is as good as perfect
 //! calibration. K matters where Φ is curved or levels are many.
@@ -121,7 +121,7 @@ struct Rewards<'a> {
 /// One table's policy.
 struct Tilt {
     kl: f64,
-    /// Var_q(Φ).
+    /// `Var_q(Φ)`.
     variance: f64,
 }
 
@@ -461,7 +461,7 @@ mod tests {
         assert!(costs.smallest_k(&Identity, 0.5, 0.8, 0.0).is_err());
         let error = costs.cost_at_kl(&Identity, 3.0, 4).unwrap_err();
         let Error::KlUnreachable { max, .. } = error else {
-            panic!("{error}")
+            unreachable!("{error}")
         };
         assert!((max - 10f64.ln()).abs() < 1e-12);
         // With one rollout log is clamped at ½ everywhere: nothing is left to tell answers apart.

@@ -253,14 +253,14 @@ mod tests {
         let (masses, k) = ([0.05, 0.3, 0.01, 0.64], 300);
         let tables = Tables::sample(&masses, k);
         let n = SAMPLE as f64;
-        for level in 0..4 {
+        for (level, p) in masses.into_iter().enumerate() {
             let counts: Vec<f64> = tables
                 .iter()
                 .map(|(_, ranks)| counts(ranks)[level] as f64)
                 .collect();
             let mean = counts.iter().sum::<f64>() / n;
             let variance = counts.iter().map(|c| (c - mean).powi(2)).sum::<f64>() / n;
-            let (p, k) = (masses[level], k as f64);
+            let k = k as f64;
             let sd = (k * p * (1.0 - p)).sqrt();
             assert!(
                 (mean - k * p).abs() < 4.0 * sd / n.sqrt(),

@@ -1,8 +1,8 @@
 //! The 16-point Gauss–Legendre rule on \[−1,1\]: nodes, weights, running integrals, and a resolution test.
 //!
-//! With Legendre polynomials P_k, nodes x_i (roots of P₁₆) and weights w_i, the polynomial through
-//! values y_i has coefficients c_k = (2k+1)/2 Σ_i w_i P_k(x_i) y_i, and
-//! ∫₋₁ˣ P_k = (P_{k+1}(x) − P_{k−1}(x))/(2k+1), ∫₋₁ˣ P₀ = x+1. So the running integral at the nodes
+//! With Legendre polynomials `P_k`, nodes `x_i` (roots of P₁₆) and weights `w_i`, the polynomial through
+//! values `y_i` has coefficients `c_k = (2k+1)/2 Σ_i w_i P_k(x_i) y_i`, and
+//! `∫₋₁ˣ P_k = (P_{k+1}(x) − P_{k−1}(x))/(2k+1)`, ∫₋₁ˣ P₀ = x+1. So the running integral at the nodes
 //! is a fixed 16×16 matrix times y: exact for polynomials of degree 15.
 
 use std::sync::OnceLock;
@@ -16,7 +16,7 @@ pub(crate) struct Rule {
     pub(crate) nodes: [f64; ORDER],
     /// Weights; they sum to 2.
     pub(crate) weights: [f64; ORDER],
-    /// `running[j][i]` = ∫₋₁^{x_i} ℓ_j: column-major, so that the product vectorises over i.
+    /// `running[j][i]` = `∫₋₁^{x_i} ℓ_j`: column-major, so that the product vectorises over i.
     pub(crate) running: [[f64; ORDER]; ORDER],
     /// Rows that give the two highest Legendre coefficients.
     pub(crate) tail: [[f64; ORDER]; 2],
@@ -24,7 +24,7 @@ pub(crate) struct Rule {
     pub(crate) barycentric: [f64; ORDER],
 }
 
-/// P_0(x) … P_{ORDER}(x).
+/// `P_0(x) … P_{ORDER}(x)`.
 fn legendre(x: f64) -> [f64; ORDER + 1] {
     let mut p = [1.0; ORDER + 1];
     p[1] = x;

@@ -136,7 +136,7 @@ impl Grid {
         sum
     }
 
-    /// ∫₀^{u_i} y du at every node, and the whole integral. Accurate relative to what has been summed so far.
+    /// `∫₀^{u_i} y du` at every node, and the whole integral. Accurate relative to what has been summed so far.
     pub fn running_below(&self, y: &[f64], out: &mut [f64]) -> f64 {
         let Rule {
             weights, running, ..
@@ -162,7 +162,7 @@ impl Grid {
         carry
     }
 
-    /// ∫_{u_i}^1 y du at every node, and the whole integral; summed from the upper end, so that small values there
+    /// `∫_{u_i}^1 y du` at every node, and the whole integral; summed from the upper end, so that small values there
     /// keep their digits.
     pub fn running_above(&self, y: &[f64], out: &mut [f64]) -> f64 {
         let Rule {

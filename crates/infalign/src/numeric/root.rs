@@ -49,7 +49,7 @@ pub(crate) fn decreasing(
         } else {
             0.5 * (low + high)
         };
-        if next == x || !(low < high) {
+        if next == x || low >= high {
             break;
         }
         x = next;

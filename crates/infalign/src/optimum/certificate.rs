@@ -1,9 +1,11 @@
 //! How far from the best policy a given one can be.
 //!
 //! **G convex** (best-of-N): W is concave in the density, so every policy h satisfies W(h) ≤ W(f) + ∫ `Φ_f` (h − f) (derived: the tangent lies above).
-//! Maximising the right side minus β KL(h) over h gives β log ∫e^{Φ_f/β}, so
+//! Maximising the right side minus β KL(h) over h gives `β log ∫e^{Φ_f/β}`, so
 //!
-//! J* − J(f) ≤ β log∫e^{Φ_f/β} − ∫`Φ_f` f + β KL(f) = β KL(f ‖ `h_f`), `h_f` ∝ e^{Φ_f/β},
+//! ```text
+//! J* − J(f) ≤ β log∫e^{Φ_f/β} − ∫Φ_f f + β KL(f) = β KL(f ‖ h_f), h_f ∝ e^{Φ_f/β},
+//! ```
 //!
 //! and the last form is summed as β ∫ f (δ − 1 + e^{−δ}), δ = log f − log `h_f`, whose terms are nowhere negative.
 //!

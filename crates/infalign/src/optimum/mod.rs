@@ -1,6 +1,6 @@
 //! The coupled optimum: max over policies of W^T(π) − β KL(π‖p), exactly, in quantile space.
 //!
-//! The optimum satisfies f ∝ e^{Φ_f/β} with Φ_f = δW/δf at the optimum itself (\[IA\], arXiv 2412.19792, main theorem): policy and reward
+//! The optimum satisfies `f ∝ e^{Φ_f/β}` with `Φ_f = δW/δf` at the optimum itself (\[IA\], arXiv 2412.19792, main theorem): policy and reward
 //! depend on each other. \[IA\] calls the iteration between the two infeasible for language models; in quantile space, where
 //! everything depends on u alone, it is a concave programme in one function for best-of-N and solved here to rounding.
 //!
@@ -202,7 +202,7 @@ impl Solver {
                 let mut stage = kl.min(0.5);
                 let mut law = law;
                 loop {
-                    let (beta, near) = starts::approach(&self.deployment, law, stage);
+                    let (beta, near) = starts::approach(&self.deployment, &law, stage);
                     if self.deployment.loss_rate(&near) > SATURATION || stage < 1e-9 {
                         break (stage, beta, near);
                     }

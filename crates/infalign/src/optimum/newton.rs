@@ -1,6 +1,6 @@
 //! Climbs J = W − β KL from a given policy by damped updates in log density.
 //!
-//! At a stationary point log f = Φ_f/β − log Z. With y = log f and the residual R = y − Φ_f/β, centred under f, the plain
+//! At a stationary point `log f = Φ_f/β − log Z`. With y = log f and the residual `R = y − Φ_f/β`, centred under f, the plain
 //! alternation steps by −R; it oscillates with period 2 for best-of-N at small β, because DΦ/β outweighs the identity. Newton's
 //! direction d divides that out:
 //!
@@ -23,7 +23,7 @@ const MAX_CONJUGATE: usize = 60;
 #[derive(Debug, Clone)]
 pub(super) struct State {
     pub(super) law: Law,
-    /// Φ_f at the nodes.
+    /// `Φ_f` at the nodes.
     pub(super) phi: Vec<f64>,
     pub(super) win_rate: f64,
     pub(super) kl: f64,

@@ -39,7 +39,7 @@ pub(super) fn laws(deployment: &Deployment) -> impl Iterator<Item = Law> + use<'
 /// A few steps of alternation at a fixed KL (Φ from f, then f from Φ at the β that spends the budget), averaged in log density
 /// where W falls. For convex W each step is the best response to a lower bound of W, so W never falls; in general it is only
 /// a good place to begin. Returns the β of the last response.
-pub(super) fn approach(deployment: &Deployment, law: Law, kl: f64) -> (f64, Law) {
+pub(super) fn approach(deployment: &Deployment, law: &Law, kl: f64) -> (f64, Law) {
     let rounds = if deployment.shape() == Shape::Concave {
         4
     } else {

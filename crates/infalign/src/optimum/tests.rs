@@ -12,7 +12,7 @@ use crate::{
 
 fn deployment(text: &str) -> Deployment {
     let ProcedureSpec::Ready(p) = text.parse().unwrap() else {
-        panic!("{text}")
+        unreachable!("{text} needs no file")
     };
     Deployment::new(p, &[])
 }
@@ -44,7 +44,7 @@ fn standard_sampling_is_won_by_the_identity() {
     // \[IA\]: T = identity gives R = C.
     let o = solver("standard").at_kl(0.7).unwrap();
     let TransformSpec::Ready(identity) = "identity".parse().unwrap() else {
-        panic!()
+        unreachable!("the identity needs no file")
     };
     let tilt = TiltedPolicy::at_kl(identity, 0.7).unwrap();
     assert!(
@@ -113,11 +113,11 @@ fn nothing_beats_the_optimum_and_a_doubled_grid_agrees() {
             "probit",
         ] {
             let TransformSpec::Ready(t) = t.parse().unwrap() else {
-                panic!()
+                unreachable!("these need no file")
             };
             let policy = TiltedPolicy::at_kl(t, 0.5).unwrap();
             let ProcedureSpec::Ready(p) = text.parse().unwrap() else {
-                panic!("{text}")
+                unreachable!("{text} needs no file")
             };
             let w = Deployment::on_grid(p, Arc::clone(policy.law().grid())).win_rate(policy.law());
             assert!(
@@ -138,7 +138,7 @@ fn nothing_beats_the_optimum_and_a_doubled_grid_agrees() {
             .collect();
         let finer = Arc::new(o.law.grid().halved_where_coarse(&rough).unwrap());
         let ProcedureSpec::Ready(p) = text.parse().unwrap() else {
-            panic!("{text}")
+            unreachable!("{text} needs no file")
         };
         let doubled = Deployment::on_grid(p, Arc::clone(&finer));
         let again = Solver::new(doubled).at_kl(0.5).unwrap();
@@ -175,7 +175,9 @@ fn plain_alternation_oscillates_with_period_two_and_ours_does_not() {
     for (n, beta) in [(2, 0.2), (4, 0.5), (32, 2.0)] {
         let text = format!("best-of:{n}");
         let kls = plain_alternation(&deployment(&text), beta, 200);
-        let [.., a, b, c, d] = kls[..] else { panic!() };
+        let [.., a, b, c, d] = kls[..] else {
+            unreachable!("many rounds were run")
+        };
         assert!(
             (a - c).abs() < 1e-6 && (b - d).abs() < 1e-6,
             "N {n}: not of period 2: {a} {b} {c} {d}"

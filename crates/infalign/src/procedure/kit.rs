@@ -95,8 +95,8 @@ pub fn check(procedure: &Arc<dyn Procedure>, options: &Options) -> Result<Report
     };
     let deployment = Deployment::new(Arc::clone(procedure), &[]);
     let policies = policies(&deployment);
-    for f in policies.iter().map(|p| p.law()) {
-        pointwise(&mut report, procedure.as_ref(), f)?;
+    for policy in &policies {
+        pointwise(&mut report, procedure.as_ref(), policy.law())?;
     }
     let half = (deployment.win_rate(&Law::uniform(Arc::clone(deployment.grid()))) - 0.5).abs();
     report.pass("half", half, 1e-9, "π = p")?;
@@ -417,7 +417,7 @@ mod tests {
 
     fn ready(text: &str) -> Arc<dyn Procedure> {
         let ProcedureSpec::Ready(p) = text.parse().unwrap() else {
-            panic!("{text}")
+            unreachable!("{text} needs no file")
         };
         p
     }
@@ -495,7 +495,11 @@ mod tests {
             assert_eq!(failure.check.name, name, "{failure}");
         };
         faulty("CDF", |u| 0.9 * u, |_| 0.9);
-        faulty("CDF", |u| u + 0.3 * (6.283_185_307 * u).sin(), |_| 1.0);
+        faulty(
+            "CDF",
+            |u| u + 0.3 * (std::f64::consts::TAU * u).sin(),
+            |_| 1.0,
+        );
         faulty("density", |u| u * u, |_| 1.0);
         faulty("output", |u| u * u, |u| 2.0 * u);
     }

@@ -2,7 +2,7 @@
 //!
 //! Each side draws its own i with probability wᵢ, so H = Σ wᵢHᵢ on both sides; every derivative is the weighted sum.
 //! A mixture of concave W is not concave in general (the sides need not draw the same i), but H = Σ wᵢGᵢ(F) is convex when every
-//! Gᵢ is, and then W = 1 − ∫ H dH_p is concave again.
+//! Gᵢ is, and then W = `1 − ∫ H dH_p` is concave again.
 
 use std::{fmt, sync::Arc};
 

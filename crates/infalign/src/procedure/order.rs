@@ -1,6 +1,6 @@
 //! The J-th smallest of N draws: order statistics between worst-of-N (J = 1) and best-of-N (J = N); median-of-N for J = (N+1)/2.
 //!
-//! At least J of N draws lie below u (derived): G(u) = Σ_{i≥J} C(N,i) uⁱ(1−u)^{N−i} = I_u(J, N−J+1), the regularised incomplete
+//! At least J of N draws lie below u (derived): `G(u) = Σ_{i≥J} C(N,i) uⁱ(1−u)^{N−i} = I_u(J, N−J+1)`, the regularised incomplete
 //! beta function, and g(u) = u^{J−1}(1−u)^{N−J}/B(J, N−J+1).
 
 use std::fmt;

@@ -2,12 +2,14 @@
 //!
 //! Whoever has sampled K responses per prompt and scored them holds all that calibrate-and-transform needs (\[IA\], arXiv 2412.19792,
 //! algorithm 1) but the training. Each prompt's responses are split at random: on the *calibration part* Ĉ is built; on the *evaluation
-//! part*, m responses that Ĉ has not seen, the base policy is uniform and the aligned policy is the tilt w_i ∝ e^{Φ(Ĉ_i)/β}. Then, per prompt,
+//! part*, m responses that Ĉ has not seen, the base policy is uniform and the aligned policy is the tilt `w_i ∝ e^{Φ(Ĉ_i)/β}`. Then, per prompt,
 //!
+//! ```text
 //! KL = Σ w_i log(m w_i), effective samples = 1/Σ w_i², W = Σ_i Σ_j T(w)_i T(uniform)_j win(i, j),
+//! ```
 //!
 //! where T selects by the training reward and the judge's reward decides `win`: the same deployed responses, seen by two judges. β is the one
-//! that spends the budget with a calibration of this K ([`crate::finite_k`]); for `raw` (w_i ∝ e^{r_i/β}, one β for all prompts) it
+//! that spends the budget with a calibration of this K ([`crate::finite_k`]); for `raw` (`w_i ∝ e^{r_i/β}`, one β for all prompts) it
 //! is solved on the calibration part. Figures are means over prompts.
 
 mod answer;
@@ -81,8 +83,8 @@ pub fn run(table: &[PromptRewards<'_>], question: &Question) -> Result<(Recorded
     let mut measurements = Vec::new();
     let mut designs: Vec<Design> = Vec::new();
     for procedure in &question.procedures {
-        let measured = prepared(procedure, &sides);
-        let imagined = prepared(procedure, &simulated);
+        let measured = prepared(procedure, &sides)?;
+        let imagined = prepared(procedure, &simulated)?;
         for (i, &kl) in question.kls.iter().enumerate() {
             let (design, transforms) = design_with_transforms(&DesignQuestion {
                 transforms: transforms(question, procedure, kl)?,
@@ -239,7 +241,7 @@ fn sides(
 }
 
 /// What a procedure and the judges make of the base on every prompt.
-fn prepared<'a>(procedure: &Arc<dyn Procedure>, sides: &'a [Side]) -> Vec<Evaluation<'a>> {
+fn prepared<'a>(procedure: &Arc<dyn Procedure>, sides: &'a [Side]) -> Result<Vec<Evaluation<'a>>> {
     sides
         .iter()
         .map(|side| Evaluation::new(Arc::clone(procedure), side))

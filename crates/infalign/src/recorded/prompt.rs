@@ -6,8 +6,8 @@ use super::{PromptRewards, split::halves};
 use crate::{
     Quantile, Result,
     calibration::{Calibrator, RankRule},
-    procedure::{Procedure, Standard},
-    raw::outputs,
+    finite::{FiniteProcedure, LevelProcedure, Levels},
+    procedure::Procedure,
     transform::{Transform, clamp},
 };
 
@@ -89,7 +89,8 @@ pub(super) struct Evaluation<'a> {
     side: &'a Side,
     /// Ranges of equal training reward.
     levels: Vec<std::ops::Range<usize>>,
-    base: Vec<f64>,
+    /// The procedure on these levels.
+    on_levels: LevelProcedure,
     /// By judge: the chance to beat T(base), and to beat the base, for each response.
     credits: Vec<(Vec<f64>, Vec<f64>)>,
 }
@@ -104,7 +105,7 @@ pub(super) struct Outcome {
 }
 
 impl<'a> Evaluation<'a> {
-    pub(super) fn new(procedure: Arc<dyn Procedure>, side: &'a Side) -> Self {
+    pub(super) fn new(procedure: Arc<dyn Procedure>, side: &'a Side) -> Result<Self> {
         let mut levels = Vec::new();
         let mut start = 0;
         for group in side.evaluation.chunk_by(|a, b| a == b) {
@@ -113,25 +114,23 @@ impl<'a> Evaluation<'a> {
         }
         let m = side.evaluation.len();
         let uniform = vec![1.0 / m as f64; m];
-        let base: Vec<f64> = levels.iter().map(|l| l.len() as f64 / m as f64).collect();
-        let deployed = spread(
-            &outputs(procedure.as_ref(), &base, &base),
-            &levels,
-            &uniform,
-        );
-        let plain = spread(&outputs(&Standard, &base, &base), &levels, &uniform);
+        let on_levels = Levels::of_rewards(&side.evaluation)?
+            .0
+            .under(Arc::clone(&procedure));
+        let base = on_levels.levels().masses();
+        let deployed = spread(&on_levels.apply(base), &levels, &uniform);
         let credits = side
             .columns
             .iter()
-            .map(|column| (credit(column, &deployed), credit(column, &plain)))
+            .map(|column| (credit(column, &deployed), credit(column, &uniform)))
             .collect();
-        Self {
+        Ok(Self {
             procedure,
             side,
             levels,
-            base,
+            on_levels,
             credits,
-        }
+        })
     }
 
     pub(super) fn procedure(&self) -> &dyn Procedure {
@@ -150,11 +149,7 @@ impl<'a> Evaluation<'a> {
             .iter()
             .map(|l| weights[l.clone()].iter().sum())
             .collect();
-        let deployed = spread(
-            &outputs(self.procedure.as_ref(), &self.base, &masses),
-            &self.levels,
-            &weights,
-        );
+        let deployed = spread(&self.on_levels.apply(&masses), &self.levels, &weights);
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         Outcome {
             kl: weights

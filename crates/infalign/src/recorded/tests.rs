@@ -9,7 +9,7 @@ use rand::RngExt;
 fn question(procedures: &[&str], kls: &[f64], columns: &[&str]) -> Question {
     let parse = |text: &&str| match text.parse().unwrap() {
         ProcedureSpec::Ready(p) => p,
-        ProcedureSpec::Cdf(file) => panic!("{file}"),
+        ProcedureSpec::Cdf(file) => unreachable!("{file} is not read here"),
     };
     Question {
         procedures: procedures.iter().map(parse).collect(),
@@ -123,8 +123,17 @@ fn calibrated_rows_are_blind_to_increasing_maps_and_raw_is_not() {
     let q = question(&["best-of:4"], &[0.3], &["proxy", "gold"]);
     let (a, _) = run(&borrowed(&data), &q).unwrap();
     let (b, _) = run(&borrowed(&mapped), &q).unwrap();
+    // What changes is the distance to raw, since raw does.
+    let without_raw = |m: &Measurement| {
+        let mut m = m.clone();
+        for judged in &mut m.judged {
+            judged.over_raw = None;
+        }
+        m
+    };
     for m in a.measurements.iter().filter(|m| m.transform != "raw") {
-        assert_eq!(m, row(&b, "best-of:4", &m.transform));
+        let other = row(&b, "best-of:4", &m.transform);
+        assert_eq!(without_raw(m), without_raw(other));
     }
     assert_ne!(row(&a, "best-of:4", "raw"), row(&b, "best-of:4", "raw"));
 }

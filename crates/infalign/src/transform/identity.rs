@@ -1,7 +1,7 @@
 //! Φ(u) = u: calibration alone, exactly optimal for the standard win rate (\[IA\], arXiv 2412.19792).
 //!
 //! Closed forms (derived): with c = 1/β, Z = β(e^c − 1), and f = c e^{cu}/(e^c − 1), so
-//! W_std = ∫uf = 1/(1−e^{−c}) − 1/c and KL = W_std/β − log Z.
+//! `W_std = ∫uf = 1/(1−e^{−c}) − 1/c` and `KL = W_std/β − log Z`.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! Φ(u) = log u: distils best-of-N into one sample (BOND arXiv 2407.14622, vBoN arXiv 2407.06057); weak where best-of-N is deployed.
 //!
 //! Closed forms (derived): with M = 1 + 1/β, f = M u^{M−1} is the law of best-of-M, Z = 1/M,
-//! KL = log M − (M−1)/M, and W_std = W_BoN(N) = M/(M+1) for every N.
+//! KL = log M − (M−1)/M, and `W_std = W_BoN(N) = M/(M+1)` for every N.
 
 use std::fmt;
 

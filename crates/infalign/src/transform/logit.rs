@@ -1,7 +1,7 @@
 //! Φ(u) = log(u/(1−u)): symmetric emphasis of both ends; needs β > 1, or the clamp of finite K.
 //!
 //! Closed forms (derived): f is the Beta(1+c, 1−c) density, c = 1/β < 1, so Z = B(1+c, 1−c) = πc/sin(πc),
-//! W_std = (1+c)/2, E_f\[Φ\] = ψ(1+c) − ψ(1−c), KL = c·E_f\[Φ\] − log Z.
+//! `W_std = (1+c)/2`, `E_f[Φ] = ψ(1+c) − ψ(1−c)`, `KL = c·E_f[Φ] − log Z`.
 
 use std::fmt;
 

@@ -221,7 +221,7 @@ mod tests {
         .iter()
         .map(|t| match t.parse().unwrap() {
             TransformSpec::Ready(t) => t,
-            other => panic!("{other} is not ready"),
+            other => unreachable!("{other} is not ready"),
         })
         .collect()
     }

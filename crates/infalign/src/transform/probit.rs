@@ -1,7 +1,7 @@
 //! Φ(u) = the standard normal quantile of u: what plain RLHF does to a Gaussian reward.
 //!
 //! Closed forms (derived): in z = Φ(u) the base is N(0,1) and the tilt e^{z/β} shifts it to N(1/β, 1), so
-//! Z = e^{1/(2β²)} (QRPO, arXiv 2507.08068), KL = 1/(2β²), and W_std = P(z₁ > z₀) = Φ_N(1/(β√2)).
+//! Z = e^{1/(2β²)} (QRPO, arXiv 2507.08068), KL = 1/(2β²), and `W_std = P(z₁ > z₀) = Φ_N(1/(β√2))`.
 
 use std::fmt;
 

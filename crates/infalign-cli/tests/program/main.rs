@@ -1,0 +1,20 @@
+//! The program as its users meet it: a process with arguments, two streams, files and an exit code.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+
+mod arguments;
+mod bad_files;
+mod bad_numbers;
+mod design;
+mod folder;
+mod help;
+mod invariance;
+mod killed;
+mod lists;
+mod pipes;
+mod run_directory;
+mod run_summary;
