@@ -145,7 +145,7 @@ fn page(found: &Run) -> Result<String> {
     ));
     page.push_str(
         "\n## How much survives the gold judge?\n\n\
-         The gain over ½ by the gold judge as a share of the gain over ½ by the proxy, in %: 100 would mean no over-optimisation at all. Ratios of two means over the same prompts, \
+         The gain over ½ by the gold judge as a share of the gain over ½ by the proxy, in %: 100 would mean that the two judges agree on all of it. Ratios of two means over the same prompts, \
          without intervals. Transforms that were measured at every budget.\n",
     );
     for procedure in findings::procedures(recorded) {
@@ -154,12 +154,17 @@ fn page(found: &Run) -> Result<String> {
             findings::retention(recorded, procedure)?
         ));
     }
+    page.push_str(&format!(
+        "\n{}\n{}",
+        findings::raw_retention(recorded)?,
+        findings::turning(recorded)?
+    ));
     page.push_str(
         "\n## What this does not show\n\n\
          - *That training gets there.* A reweighting reaches its tilt by definition; a network may not, and it may find responses that no policy here gave.\n\
          - *One base policy.* The mixture holds weak and strong models. What separates them is easy to see for both reward models, so that proxy and gold \
-         agree more here than they would on samples of a single model.\n\
-         - *People.* The gold judge is a reward model too. It shares data and habits with the proxy.\n\
+         probably agree more here than they would on samples of a single model.\n\
+         - *People.* The gold judge is a reward model too, and may share faults with the proxy.\n\
          - *Other prompts.* Intervals are over these prompts, as if drawn from a population of such prompts; all rows share them and one random split.\n\
          - *Large KL.* Few effective responses remain there; compare with *expected*, not with *theory*.\n",
     );

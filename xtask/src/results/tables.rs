@@ -5,12 +5,14 @@ use infalign::{
     recorded::{Judged, Measurement, Recorded},
 };
 
+use super::findings::in_nats;
+
 /// Every row of one procedure: a table to a budget, in the order of the results.
 pub(super) fn every_row(recorded: &Recorded, procedure: &str) -> String {
     let mut text = String::new();
     let rows: Vec<_> = of(recorded, procedure).collect();
     for group in rows.chunk_by(|a, b| a.kl_budget == b.kl_budget) {
-        text.push_str(&format!("\n**{} nats**\n\n", group[0].kl_budget));
+        text.push_str(&format!("\n**{}**\n\n", in_nats(group[0].kl_budget)));
         let mut heads = vec!["transform".to_owned(), "KL spent".to_owned()];
         heads.push("effective responses".to_owned());
         for judge in &recorded.judges {
