@@ -18,7 +18,7 @@ pub(crate) struct Rule {
     pub(crate) weights: [f64; ORDER],
     /// `running[j][i]` = `∫₋₁^{x_i} ℓ_j`: column-major, so that the product vectorises over i.
     pub(crate) running: [[f64; ORDER]; ORDER],
-    /// `running_above[j][i]` = ∫_{x_i}^1 ℓ_j.
+    /// `running_above[j][i]` = `∫_{x_i}^1 ℓ_j`.
     pub(crate) running_above: [[f64; ORDER]; ORDER],
     /// Rows that give the two highest Legendre coefficients.
     pub(crate) tail: [[f64; ORDER]; 2],
