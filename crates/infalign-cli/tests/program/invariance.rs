@@ -45,7 +45,7 @@ fn measured(map: impl Fn(i32) -> i32) -> (Vec<String>, Vec<String>) {
         judged.as_object_mut().unwrap().remove("over_raw");
     }
     let (raw, calibrated): (Vec<_>, Vec<_>) = rows.iter().partition(|r| r["transform"] == "raw");
-    let bytes = |rows: Vec<&Value>| rows.iter().map(|r| r.to_string()).collect();
+    let bytes = |rows: Vec<&Value>| rows.iter().map(ToString::to_string).collect();
     (bytes(calibrated), bytes(raw))
 }
 
