@@ -84,7 +84,7 @@ fn raw_rewards_approach_the_gaussian_values() {
         (1.0, "best-of:4", 0.9237),
         (1.0, "worst-of:4", 0.9237),
     ] {
-        let got = raw.at_kl(procedure(text).as_ref(), kl).unwrap();
+        let got = raw.at_kl(&procedure(text), kl).unwrap();
         deviation.insert(got.win_rate, want, &format!("{text} at KL {kl}"));
     }
     deviation.finish();
