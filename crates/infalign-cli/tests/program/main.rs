@@ -1,9 +1,6 @@
 //! The program as its users meet it: a process with arguments, two streams, files and an exit code.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test stops at the first surprise"
-)]
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod arguments;
 mod bad_files;
