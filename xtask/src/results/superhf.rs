@@ -108,7 +108,7 @@ fn page(found: &Run) -> Result<String> {
          per prompt, {} responses calibrate the proxy and {} others are reweighted and judged. Nothing was trained: the aligned policies are \
          reweightings, as [the tutorial](../tutorial-rollouts.md) explains.\n\n\
          ```sh\n{}\n```\n\n\
-         Data: {SOURCE}, MIT; the record with seed and hashes is [experiments/superhf](../../../experiments/superhf/README.md).\n\n\
+         Data: {SOURCE}, MIT; the record with seed and hashes is `experiments/superhf/README.md`.\n\n\
          **What the base policy is here.** The responses to a prompt come from 155 different policies: base models from 70 million to 12 billion \
          parameters, supervised ones, and ones that were themselves trained against reward models. They are exchangeable only if a policy is drawn at random, so *the base \
          policy is that mixture*: draw one of the 155, then let it answer. It is broader than any single model, and KL is measured against it.\n",
