@@ -1,0 +1,9 @@
+//! Decoders with weights: made fresh or from a folder, trained whole or through adapters, saved.
+
+mod adapter;
+mod decoder;
+mod fresh;
+mod leaves;
+pub(crate) mod layout;
+
+pub use decoder::Decoder;
