@@ -11,3 +11,5 @@
 //!   sums of a fixed number of rows;
 //! - work is spread over the current `rayon` pool; small work stays on the caller's thread;
 //! - instruction sets are chosen at run time.
+
+pub mod exp;
