@@ -11,3 +11,7 @@
 //!   sums of a fixed number of rows;
 //! - work is spread over the current `rayon` pool; small work stays on the caller's thread;
 //! - instruction sets are chosen at run time.
+
+mod aligned;
+pub mod exp;
+pub mod linear;
