@@ -12,4 +12,14 @@
 //! - work is spread over the current `rayon` pool; small work stays on the caller's thread;
 //! - instruction sets are chosen at run time.
 
+pub mod attention;
 pub mod exp;
+pub mod rotary;
+pub mod tanh;
+
+#[cfg(test)]
+mod check;
+mod lanes;
+mod parallel;
+
+pub use parallel::Write;
