@@ -12,6 +12,16 @@
 //! - work is spread over the current `rayon` pool; small work stays on the caller's thread;
 //! - instruction sets are chosen at run time.
 
-mod aligned;
+pub mod attention;
 pub mod exp;
 pub mod linear;
+pub mod rotary;
+pub mod tanh;
+
+mod aligned;
+#[cfg(test)]
+mod check;
+mod lanes;
+mod parallel;
+
+pub use parallel::Write;
