@@ -1,1 +1,19 @@
 //! Decoder-only language models and reward heads: load, save, tokenise, sample, score log-probabilities, train a step.
+
+mod error;
+mod families;
+#[doc(hidden)]
+pub mod fuzz;
+mod json;
+mod rope;
+mod spec;
+mod tensors;
+mod weights;
+
+pub use error::{Error, Kind, Result};
+pub use rope::Rotary;
+pub use spec::{
+    Activation, Attention, Head, LayerAttention, Mlp, Norm, Placement, Positions, Spec, TokenIds,
+};
+pub use tensors::{AdapterTarget, TensorRule};
+pub use weights::{Dtype, Weights, WriteOptions, write_weights};
