@@ -86,8 +86,13 @@ impl Rotary {
         }
     }
 
+    /// Cosines and sines of a position, rot / 2 each.
+    ///
+    /// # Panics
+    /// If the position is not in the tables.
     #[inline(always)]
-    fn row(&self, position: usize) -> (&[f32], &[f32]) {
+    #[must_use]
+    pub fn row(&self, position: usize) -> (&[f32], &[f32]) {
         assert!(
             position < self.positions,
             "position {position} is not in a rotary table of {}",

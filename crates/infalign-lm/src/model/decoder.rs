@@ -5,18 +5,18 @@
 use std::sync::Arc;
 
 use burn::{Tensor, tensor::Device};
-use infalign_kernels::{activation::Activation as Kernel, attention::Options, rotary::Rotary};
+use infalign_kernels::activation::Activation as Kernel;
 
 use super::{
     adapter::Adapters,
-    layout::{Id, LayerIds, Layout, LinearIds, NormIds},
+    layout::{Id, Ids, LayerIds, Layout},
 };
 use crate::{
     batch::Batch,
     ops::{
         Weight,
         activation::{gated, plain},
-        attention::Attention,
+        attention::{Attention, Rotation, Shape},
         embedding::embedding,
         linear::linear,
         norm,
@@ -38,21 +38,17 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder of these weights, in the layout's order.
     pub(crate) fn new(spec: Spec, layout: Layout, weights: Vec<Tensor<2>>, device: Device) -> Self {
-        debug_assert_eq!(weights.len(), layout.weights.len());
+        debug_assert_eq!(weights.len(), layout.rules.len());
         let rotary = match &spec.positions {
             Positions::Learned => None,
-            Positions::Rotary(r) => Some(Arc::new(Rotary::new(
-                &r.inverse_frequencies,
-                r.attention_factor,
-                spec.max_positions,
-            ))),
+            Positions::Rotary(r) => Some(Arc::new(Rotation::new(r.clone(), spec.max_positions))),
         };
         let attention = spec
             .attention
             .layers
             .iter()
             .map(|layer| Attention {
-                options: Options {
+                shape: Shape {
                     heads: spec.heads,
                     kv_heads: spec.kv_heads,
                     head_dim: spec.head_dim,
@@ -88,7 +84,7 @@ impl Decoder {
     /// Numbers in all weights, adapters not counted.
     #[must_use]
     pub fn parameters(&self) -> usize {
-        self.layout.parameters()
+        self.layout.rules.iter().map(|r| r.len()).sum()
     }
 
     /// How layer `n` attends.
@@ -151,22 +147,15 @@ impl Decoder {
 
     /// The head's matrix, `(vocabulary or labels, dim)`.
     pub(crate) fn head(&self) -> &Weight {
-        &self.weights[self.layout.head.weight]
+        &self.weights[self.layout.head]
     }
 
     /// Lays the matrices out for many small products; for as long as the weights stay as they are.
     pub fn freeze(&mut self) {
-        for (weight, (_, [rows, _])) in self.weights.iter_mut().zip(&self.layout.weights) {
-            if *rows > 1 {
-                weight.freeze();
-            }
-        }
-        // The embedding is looked up, and multiplied by only where it is also the head.
-        if self.layout.head.weight != self.layout.embedding {
-            self.weights[self.layout.embedding].thaw();
-        }
-        if let Some(id) = self.layout.positions {
-            self.weights[id].thaw();
+        let layout = self.layout.clone();
+        let layers = layout.layers.iter().flat_map(|l| [l.qkv, l.attention_out, l.mlp_in, l.mlp_out]);
+        for id in layers.map(|ids| ids.weight).chain([layout.head]) {
+            self.weights[id].freeze();
         }
     }
 
@@ -175,7 +164,7 @@ impl Decoder {
         let Norm::Rms { eps, .. } = self.spec.norm else {
             return qkv;
         };
-        if let (Some(q), Some(k)) = (ids.q_norm, ids.k_norm) {
+        if let Some([q, k]) = ids.qk_norm {
             let (queries, keys) = (self.spec.heads * self.spec.head_dim, self.spec.kv_heads * self.spec.head_dim);
             qkv = norm::heads(qkv, self.tensor(q), 0, queries, eps);
             qkv = norm::heads(qkv, self.tensor(k), queries, queries + keys, eps);
@@ -199,7 +188,7 @@ impl Decoder {
         self.linear(inner, ids.mlp_out, residual)
     }
 
-    fn linear(&self, x: Tensor<2>, ids: LinearIds, residual: Option<Tensor<2>>) -> Tensor<2> {
+    fn linear(&self, x: Tensor<2>, ids: Ids, residual: Option<Tensor<2>>) -> Tensor<2> {
         let residual = match &self.adapters {
             Some(adapters) => adapters.add(ids.weight, &x, residual),
             None => residual,
@@ -208,7 +197,7 @@ impl Decoder {
         linear(x, &self.weights[ids.weight], bias, residual)
     }
 
-    fn norm(&self, x: Tensor<2>, ids: NormIds) -> Tensor<2> {
+    fn norm(&self, x: Tensor<2>, ids: Ids) -> Tensor<2> {
         let weight = self.tensor(ids.weight);
         match (self.spec.norm, ids.bias) {
             (Norm::Rms { eps, offset }, _) => norm::rms(x, weight, eps, offset),
@@ -217,7 +206,7 @@ impl Decoder {
         }
     }
 
-    fn post_norm(&self, x: Tensor<2>, ids: Option<NormIds>) -> Tensor<2> {
+    fn post_norm(&self, x: Tensor<2>, ids: Option<Ids>) -> Tensor<2> {
         match ids {
             Some(ids) => self.norm(x, ids),
             None => x,

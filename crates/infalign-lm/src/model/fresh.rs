@@ -25,8 +25,7 @@ impl Decoder {
             Norm::Layer { .. } => 1.0,
         };
         let weights = layout
-            .weights
-            .iter()
+            .shapes()
             .map(|(name, [rows, cols])| {
                 let n = rows * cols;
                 let values = if name.ends_with(".bias") {
@@ -34,12 +33,12 @@ impl Decoder {
                 } else if name.contains("norm") {
                     vec![one; n]
                 } else {
-                    let writes = name.ends_with("attention_out.weight") || name.ends_with("mlp_out.weight");
+                    let writes = name.ends_with("attention.out.weight") || name.ends_with("mlp.down.weight");
                     let deviation = if writes { residual } else { spec.initializer_range };
                     let mut draw = || -> f32 { StandardNormal.sample(&mut rng) };
                     (0..n).map(|_| deviation * draw()).collect()
                 };
-                tensor(values, [*rows, *cols], device)
+                tensor(values, [rows, cols], device)
             })
             .collect();
         Self::new(spec, layout, weights, device.clone())

@@ -1,20 +1,13 @@
-//! Which weights a decoder has, by name and shape, and where each stands in the list of them.
+//! Where each weight of a decoder stands in the list of them: [`Spec::tensors`], in that order, vectors as matrices of one row.
 
-use crate::spec::{Head, Norm, Placement, Positions, Spec};
+use crate::{spec::Spec, tensors::TensorRule};
 
 /// A weight's place in the list.
 pub(crate) type Id = usize;
 
-/// A norm: its weight, and its bias where it has one.
+/// A matrix or norm and its bias.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct NormIds {
-    pub(crate) weight: Id,
-    pub(crate) bias: Option<Id>,
-}
-
-/// A matrix and its bias.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct LinearIds {
+pub(crate) struct Ids {
     pub(crate) weight: Id,
     pub(crate) bias: Option<Id>,
 }
@@ -22,105 +15,93 @@ pub(crate) struct LinearIds {
 /// One layer.
 #[derive(Debug, Clone)]
 pub(crate) struct LayerIds {
-    pub(crate) attention_norm: NormIds,
-    pub(crate) qkv: LinearIds,
-    pub(crate) q_norm: Option<Id>,
-    pub(crate) k_norm: Option<Id>,
-    pub(crate) attention_out: LinearIds,
-    pub(crate) attention_post_norm: Option<NormIds>,
-    pub(crate) mlp_norm: NormIds,
-    pub(crate) mlp_in: LinearIds,
-    pub(crate) mlp_out: LinearIds,
-    pub(crate) mlp_post_norm: Option<NormIds>,
+    pub(crate) attention_norm: Ids,
+    pub(crate) qkv: Ids,
+    pub(crate) qk_norm: Option<[Id; 2]>,
+    pub(crate) attention_out: Ids,
+    pub(crate) attention_post_norm: Option<Ids>,
+    pub(crate) mlp_norm: Ids,
+    pub(crate) mlp_in: Ids,
+    pub(crate) mlp_out: Ids,
+    pub(crate) mlp_post_norm: Option<Ids>,
 }
 
 /// All weights of a decoder.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
-    /// Name and shape of each; vectors are `(1, n)`.
-    pub(crate) weights: Vec<(String, [usize; 2])>,
+    pub(crate) rules: Vec<TensorRule>,
     pub(crate) embedding: Id,
     pub(crate) positions: Option<Id>,
     pub(crate) layers: Vec<LayerIds>,
-    pub(crate) norm: NormIds,
+    pub(crate) norm: Ids,
     /// The head's matrix: the embedding's if they are tied.
-    pub(crate) head: LinearIds,
+    pub(crate) head: Id,
 }
 
 impl Layout {
     /// The weights that `spec` asks for.
     pub(crate) fn of(spec: &Spec) -> Self {
-        let mut list = List(Vec::new());
-        let dim = spec.dim;
-        let norm_bias = spec.norm.bias();
-        let embedding = list.add("embedding", [spec.vocab, dim]);
-        let positions = (spec.positions == Positions::Learned)
-            .then(|| list.add("positions", [spec.max_positions, dim]));
-        let post = spec.placement == Placement::PreAndPost;
+        let names = Names(spec.tensors());
+        let embedding = names.need("embedding").weight;
         let layers = (0..spec.layers)
             .map(|n| {
-                let name = |part: &str| format!("layers.{n}.{part}");
-                let inner = spec.heads * spec.head_dim;
-                let width = if spec.mlp.gated { 2 * spec.ffn } else { spec.ffn };
+                let need = |part: &str| names.need(&format!("layers.{n}.{part}"));
+                let find = |part: &str| names.find(&format!("layers.{n}.{part}"));
                 LayerIds {
-                    attention_norm: list.norm(&name("attention_norm"), dim, norm_bias),
-                    qkv: list.linear(&name("qkv"), [spec.qkv_rows(), dim], spec.attention.qkv_bias),
-                    q_norm: spec.attention.qk_norm.then(|| list.add(&name("q_norm"), [1, spec.head_dim])),
-                    k_norm: spec.attention.qk_norm.then(|| list.add(&name("k_norm"), [1, spec.head_dim])),
-                    attention_out: list.linear(&name("attention_out"), [dim, inner], spec.attention.out_bias),
-                    attention_post_norm: post.then(|| list.norm(&name("attention_post_norm"), dim, norm_bias)),
-                    mlp_norm: list.norm(&name("mlp_norm"), dim, norm_bias),
-                    mlp_in: list.linear(&name("mlp_in"), [width, dim], spec.mlp.bias),
-                    mlp_out: list.linear(&name("mlp_out"), [dim, spec.ffn], spec.mlp.bias),
-                    mlp_post_norm: post.then(|| list.norm(&name("mlp_post_norm"), dim, norm_bias)),
+                    attention_norm: need("attention_norm"),
+                    qkv: need("attention.qkv"),
+                    qk_norm: find("attention.q_norm").zip(find("attention.k_norm")).map(|(q, k)| [q.weight, k.weight]),
+                    attention_out: need("attention.out"),
+                    attention_post_norm: find("attention_post_norm"),
+                    mlp_norm: need("mlp_norm"),
+                    mlp_in: need(if spec.mlp.gated { "mlp.gate_up" } else { "mlp.up" }),
+                    mlp_out: need("mlp.down"),
+                    mlp_post_norm: find("mlp_post_norm"),
                 }
             })
             .collect();
-        let norm = list.norm("norm", dim, norm_bias);
-        let head = match spec.head {
-            Head::CausalLm if spec.tied => LinearIds {
-                weight: embedding,
-                bias: None,
-            },
-            Head::CausalLm => list.linear("head", [spec.vocab, dim], false),
-            Head::Classifier { labels } => list.linear("head", [labels, dim], false),
-            Head::Value => list.linear("head", [1, dim], false),
-        };
         Self {
-            weights: list.0,
             embedding,
-            positions,
+            positions: names.find("positions").map(|p| p.weight),
             layers,
-            norm,
-            head,
+            norm: names.need("norm"),
+            head: names
+                .find("lm_head")
+                .or_else(|| names.find("score"))
+                .map_or(embedding, |h| h.weight),
+            rules: names.0,
         }
     }
 
-    /// Numbers in all weights together.
-    pub(crate) fn parameters(&self) -> usize {
-        self.weights.iter().map(|(_, [rows, cols])| rows * cols).sum()
+    /// Name and shape of each weight.
+    pub(crate) fn shapes(&self) -> impl Iterator<Item = (&str, [usize; 2])> {
+        self.rules.iter().map(|r| (r.name.as_str(), shape(r)))
     }
 }
 
-struct List(Vec<(String, [usize; 2])>);
+/// The shape of a weight as a matrix.
+pub(crate) fn shape(rule: &TensorRule) -> [usize; 2] {
+    match rule.shape[..] {
+        [rows, cols] => [rows, cols],
+        _ => [1, rule.len()],
+    }
+}
 
-impl List {
-    fn add(&mut self, name: &str, shape: [usize; 2]) -> Id {
-        self.0.push((name.to_owned(), shape));
-        self.0.len() - 1
+struct Names(Vec<TensorRule>);
+
+impl Names {
+    fn id(&self, name: &str) -> Option<Id> {
+        self.0.iter().position(|r| r.name == name)
     }
 
-    fn norm(&mut self, name: &str, dim: usize, bias: bool) -> NormIds {
-        NormIds {
-            weight: self.add(&format!("{name}.weight"), [1, dim]),
-            bias: bias.then(|| self.add(&format!("{name}.bias"), [1, dim])),
-        }
+    fn find(&self, module: &str) -> Option<Ids> {
+        Some(Ids {
+            weight: self.id(&format!("{module}.weight"))?,
+            bias: self.id(&format!("{module}.bias")),
+        })
     }
 
-    fn linear(&mut self, name: &str, shape: [usize; 2], bias: bool) -> LinearIds {
-        LinearIds {
-            weight: self.add(&format!("{name}.weight"), shape),
-            bias: bias.then(|| self.add(&format!("{name}.bias"), [1, shape[0]])),
-        }
+    fn need(&self, module: &str) -> Ids {
+        self.find(module).unwrap_or_else(|| unreachable!("every decoder has {module}"))
     }
 }

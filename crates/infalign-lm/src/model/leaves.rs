@@ -47,7 +47,7 @@ impl Decoder {
     pub fn leaf_names(&self) -> Vec<String> {
         let whole = self.adapters.is_none();
         let head = self.trained_head();
-        let name = |id: usize| self.layout.weights[id].0.clone();
+        let name = |id: usize| self.layout.rules[id].name.clone();
         let weights = (0..self.weights.len())
             .filter(|id| whole || Some(*id) == head)
             .map(name);
@@ -74,6 +74,6 @@ impl Decoder {
 
     /// The head, if it trains beside adapters: a fresh one has to.
     fn trained_head(&self) -> Option<usize> {
-        (self.adapters.is_some() && self.spec.head != Head::CausalLm).then_some(self.layout.head.weight)
+        (self.adapters.is_some() && self.spec.head != Head::CausalLm).then_some(self.layout.head)
     }
 }

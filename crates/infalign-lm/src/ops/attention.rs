@@ -4,29 +4,77 @@
 //! are counted from 0 in each. Query i sees key j if j ≤ i and, under a sliding window w, i − w < j. Scores are `scale · q·k`, then
 //! c · tanh(score / c) under a soft-cap c (Gemma 2, arXiv 2408.00118).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::{
     Tensor,
     tensor::{Bool, Device, TensorData, activation},
 };
-use infalign_kernels::{
-    attention::{self, Options},
-    rotary::Rotary,
-};
+use infalign_kernels::{attention, rotary::Rotary};
 
 use super::{
     embedding::indices,
     fused::{self, Forward, Fused, Matrix, Tape},
 };
 
+/// Heads, scale, window, soft-cap.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    /// Query heads.
+    pub(crate) heads: usize,
+    /// Key and value heads.
+    pub(crate) kv_heads: usize,
+    /// Values of a head.
+    pub(crate) head_dim: usize,
+    /// What q·k is multiplied by.
+    pub(crate) scale: f32,
+    /// How many last positions are seen, the query's own among them.
+    pub(crate) window: Option<usize>,
+    /// c of c · tanh(score / c).
+    pub(crate) softcap: Option<f32>,
+}
+
+/// Tables of the rotation, as long as they were needed so far: a context of 131,072 positions would take 64 MB.
+#[derive(Debug)]
+pub(crate) struct Rotation {
+    rotary: crate::rope::Rotary,
+    max_positions: usize,
+    table: Mutex<Arc<Rotary>>,
+}
+
+impl Rotation {
+    /// Frequencies, and the positions that will never be exceeded.
+    pub(crate) fn new(rotary: crate::rope::Rotary, max_positions: usize) -> Self {
+        let table = Mutex::new(Arc::new(make(&rotary, max_positions.min(1024))));
+        Self {
+            rotary,
+            max_positions,
+            table,
+        }
+    }
+
+    /// A table of at least so many positions.
+    pub(crate) fn table(&self, positions: usize) -> Arc<Rotary> {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if table.positions() < positions {
+            let longer = positions.next_power_of_two().min(self.max_positions.max(positions));
+            *table = Arc::new(make(&self.rotary, longer));
+        }
+        table.clone()
+    }
+}
+
+fn make(rotary: &crate::rope::Rotary, positions: usize) -> Rotary {
+    Rotary::new(&rotary.inverse_frequencies, positions, f64::from(rotary.attention_factor))
+}
+
 /// What a layer's attention needs to know beside its input.
 #[derive(Debug, Clone)]
 pub(crate) struct Attention {
     /// Heads, scale, window, soft-cap.
-    pub(crate) options: Options,
+    pub(crate) shape: Shape,
     /// The rotation by position, if positions are told that way.
-    pub(crate) rotary: Option<Arc<Rotary>>,
+    pub(crate) rotary: Option<Arc<Rotation>>,
 }
 
 impl Attention {
@@ -59,7 +107,7 @@ impl Attention {
     /// the first row stands at position `from`.
     pub(crate) fn split(&self, x: Tensor<3>, from: usize) -> (Tensor<4>, Tensor<4>, Tensor<4>) {
         let [batch, time, _] = x.dims();
-        let Options { heads, kv_heads, head_dim, .. } = self.options;
+        let Shape { heads, kv_heads, head_dim, .. } = self.shape;
         let part = |from: usize, heads: usize| {
             x.clone()
                 .slice([0..batch, 0..time, from * head_dim..(from + heads) * head_dim])
@@ -84,25 +132,26 @@ impl Attention {
 
     /// Cosines and sines of these positions, `(positions, rotated / 2)` each.
     pub(crate) fn table(&self, positions: &[usize], device: &Device) -> Option<(Tensor<2>, Tensor<2>)> {
-        let rotary = self.rotary.as_ref()?;
-        let half = rotary.half();
+        let longest = positions.iter().max().map_or(0, |p| p + 1);
+        let rotary = self.rotary.as_ref()?.table(longest);
+        let half = rotary.rotated() / 2;
         let device = device.clone().without_autodiff();
         let rows = |values: &dyn Fn(usize) -> Vec<f32>| {
             let all: Vec<f32> = positions.iter().flat_map(|&p| values(p)).collect();
             Tensor::<2>::from_data(TensorData::new(all, [positions.len(), half]), &device)
         };
         Some((
-            rows(&|p| rotary.cos(p).to_vec()),
-            rows(&|p| rotary.sin(p).to_vec()),
+            rows(&|p| rotary.row(p).0.to_vec()),
+            rows(&|p| rotary.row(p).1.to_vec()),
         ))
     }
 
     /// Attention of queries `(batch, heads, time, dim)` over keys and values `(batch, kv_heads, keys, dim)`; what `hidden` marks is not seen.
     pub(crate) fn attend(&self, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, hidden: Tensor<4, Bool>) -> Tensor<4> {
-        let group = self.options.heads / self.options.kv_heads;
+        let group = self.shape.heads / self.shape.kv_heads;
         let (k, v) = (repeat(k, group), repeat(v, group));
-        let mut scores = q.matmul(k.swap_dims(2, 3)).mul_scalar(self.options.scale);
-        if let Some(cap) = self.options.softcap {
+        let mut scores = q.matmul(k.swap_dims(2, 3)).mul_scalar(self.shape.scale);
+        if let Some(cap) = self.shape.softcap {
             scores = scores.div_scalar(cap).tanh().mul_scalar(cap);
         }
         let [batch, heads, time, keys] = scores.dims();
@@ -110,9 +159,35 @@ impl Attention {
         activation::softmax(scores, 3).matmul(v)
     }
 
+    /// The rotation's tables for so many positions.
+    pub(crate) fn tables(&self, positions: usize) -> Option<Arc<Rotary>> {
+        self.rotary.as_ref().map(|r| r.table(positions))
+    }
+
+    /// The kernel's description of this attention.
+    pub(crate) fn kernel<'a>(&self, rotary: Option<&'a Rotary>) -> attention::Attention<'a> {
+        let Shape {
+            heads,
+            kv_heads,
+            head_dim,
+            scale,
+            window,
+            softcap,
+        } = self.shape;
+        attention::Attention {
+            heads,
+            kv_heads,
+            head_dim,
+            scale,
+            window,
+            softcap,
+            rotary,
+        }
+    }
+
     /// What is not seen among `time` positions by themselves: `(1, 1, time, time)`.
     fn hidden(&self, time: usize, device: &Device) -> Tensor<4, Bool> {
-        let seen = |i: usize, j: usize| j <= i && self.options.window.is_none_or(|w| i < j + w);
+        let seen = |i: usize, j: usize| j <= i && self.shape.window.is_none_or(|w| i < j + w);
         let marks: Vec<bool> = (0..time * time).map(|n| !seen(n / time, n % time)).collect();
         let device = device.clone().without_autodiff();
         Tensor::<4, Bool>::from_data(TensorData::new(marks, [1, 1, time, time]), &device)
@@ -171,17 +246,23 @@ struct Full {
     offsets: Arc<[usize]>,
 }
 
+impl Full {
+    fn longest(&self) -> usize {
+        self.offsets.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(0)
+    }
+}
+
 impl Fused<1> for Full {
     fn forward(&self, [qkv]: [Matrix<'_>; 1], _: bool) -> Forward {
-        let Options { heads, head_dim, .. } = self.attention.options;
-        let mut out = vec![0.0; qkv.rows * heads * head_dim];
-        let mut lse = vec![0.0; qkv.rows * heads];
-        let rotary = self.attention.rotary.as_deref();
-        attention::forward(qkv.values, &self.offsets, &self.attention.options, rotary, &mut out, &mut lse);
+        let table = self.attention.tables(self.longest());
+        let kernel = self.attention.kernel(table.as_deref());
+        let mut out = vec![0.0; qkv.rows * kernel.out_width()];
+        let mut lse = vec![0.0; qkv.rows * kernel.heads];
+        kernel.forward(qkv.values, &self.offsets, &mut out, &mut lse);
         Forward {
             values: out,
             rows: qkv.rows,
-            cols: heads * head_dim,
+            cols: kernel.out_width(),
             saved: Box::new(lse),
         }
     }
@@ -189,17 +270,10 @@ impl Fused<1> for Full {
     fn backward(&self, tape: &Tape<'_, 1>) -> [Option<Vec<f32>>; 1] {
         let [qkv] = tape.inputs;
         let lse: &Vec<f32> = tape.saved.downcast_ref().expect("the log-sum-exps of the forward pass");
+        let table = self.attention.tables(self.longest());
+        let kernel = self.attention.kernel(table.as_deref());
         let mut d = vec![0.0; qkv.values.len()];
-        attention::backward(
-            qkv.values,
-            &self.offsets,
-            &self.attention.options,
-            self.attention.rotary.as_deref(),
-            tape.output.values,
-            lse,
-            tape.gradient.values,
-            &mut d,
-        );
+        kernel.backward(qkv.values, &self.offsets, tape.output.values, lse, tape.gradient.values, &mut d);
         [Some(d)]
     }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use burn::Tensor;
-use infalign_kernels::linear::{self, Packed};
+use infalign_kernels::linear::{Dims, Packed, linear_backward_bias, linear_backward_input, linear_backward_weight, linear_forward};
 
 use super::fused::{self, Forward, Fused, Matrix, Tape};
 
@@ -82,40 +82,48 @@ struct Linear {
 impl<const N: usize> Fused<N> for Linear {
     fn forward(&self, inputs: [Matrix<'_>; N], _: bool) -> Forward {
         let (x, w) = (inputs[0], inputs[1]);
-        let (rows, n, k) = (x.rows, w.rows, w.cols);
+        let dims = dims(x, w);
         let bias = self.bias.then(|| inputs[2].values);
         let residual = inputs.get(2 + usize::from(self.bias));
-        let mut y = residual.map_or_else(|| vec![0.0; rows * n], |r| r.values.to_vec());
+        let mut y = residual.map_or_else(|| vec![0.0; dims.rows * dims.outputs], |r| r.values.to_vec());
         let accumulate = residual.is_some();
         match &self.packed {
-            Some(packed) => packed.forward(x.values, bias, rows, accumulate, &mut y),
-            None => linear::forward(x.values, w.values, bias, [rows, n, k], accumulate, &mut y),
+            Some(packed) => packed.forward(x.values, dims.rows, bias, accumulate, &mut y),
+            None => linear_forward(dims, x.values, w.values, bias, accumulate, &mut y),
         }
-        Forward::new(y, rows, n)
+        Forward::new(y, dims.rows, dims.outputs)
     }
 
     fn backward(&self, tape: &Tape<'_, N>) -> [Option<Vec<f32>>; N] {
         let (x, w, dy) = (tape.inputs[0], tape.inputs[1], tape.gradient);
-        let shape = [x.rows, w.rows, w.cols];
+        let dims = dims(x, w);
         std::array::from_fn(|i| {
             tape.wanted[i].then(|| match i {
                 0 => {
                     let mut dx = vec![0.0; x.values.len()];
-                    linear::backward_input(dy.values, w.values, shape, false, &mut dx);
+                    linear_backward_input(dims, dy.values, w.values, false, &mut dx);
                     dx
                 }
                 1 => {
                     let mut dw = vec![0.0; w.values.len()];
-                    linear::backward_weight(dy.values, x.values, shape, false, &mut dw);
+                    linear_backward_weight(dims, dy.values, x.values, false, &mut dw);
                     dw
                 }
                 2 if self.bias => {
                     let mut db = vec![0.0; w.rows];
-                    linear::backward_bias(dy.values, [x.rows, w.rows], false, &mut db);
+                    linear_backward_bias(dims, dy.values, false, &mut db);
                     db
                 }
                 _ => dy.values.to_vec(),
             })
         })
+    }
+}
+
+fn dims(x: Matrix<'_>, w: Matrix<'_>) -> Dims {
+    Dims {
+        rows: x.rows,
+        outputs: w.rows,
+        inputs: w.cols,
     }
 }

@@ -1,0 +1,18 @@
+//! Weights on disk: safetensors files, one or sharded, read and written under the hub's names.
+
+mod dtype;
+mod header;
+mod index;
+mod read;
+mod write;
+
+pub use dtype::Dtype;
+pub use read::Weights;
+pub use write::{WriteOptions, write_weights};
+
+pub(crate) use {header::fuzz_header, index::fuzz_index};
+
+/// The one file.
+pub(crate) const SINGLE: &str = "model.safetensors";
+/// The index of shards.
+pub(crate) const INDEX: &str = "model.safetensors.index.json";
