@@ -268,6 +268,14 @@ pub enum Error {
         /// The vocabulary.
         vocab: usize,
     },
+    /// A model whose head does something else.
+    #[error("the model has {found}, but this needs {needed}")]
+    WrongHead {
+        /// What it has.
+        found: crate::spec::Head,
+        /// What is needed.
+        needed: &'static str,
+    },
     /// Training left the numbers.
     #[error("training diverged at step {step}: {what}; lower the learning rate, or clip the gradient")]
     Diverged {
@@ -301,6 +309,14 @@ impl Error {
             Self::Bug { .. } => Kind::Bug,
             _ => Kind::User,
         }
+    }
+
+    /// The same error for a batch that begins at sequence `first` of a longer list.
+    pub(crate) fn numbered_from(mut self, first: usize) -> Self {
+        if let Self::EmptySequence { sequence } | Self::TooLong { sequence, .. } | Self::UnknownToken { sequence, .. } = &mut self {
+            *sequence += first;
+        }
+        self
     }
 
     pub(crate) fn read(path: impl Into<PathBuf>, source: io::Error) -> Self {

@@ -192,6 +192,16 @@ pub enum Head {
     Value,
 }
 
+impl std::fmt::Display for Head {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::CausalLm => f.write_str("a language-model head"),
+            Self::Classifier { labels } => write!(f, "a classification head with {labels} labels"),
+            Self::Value => f.write_str("a value head"),
+        }
+    }
+}
+
 /// Special tokens.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TokenIds {

@@ -2,8 +2,10 @@
 
 mod adapter;
 mod decoder;
+mod files;
 mod fresh;
 mod leaves;
 pub(crate) mod layout;
 
 pub use decoder::Decoder;
+pub(crate) use files::values;

@@ -1,7 +1,7 @@
 //! The nonlinearity of a feed-forward layer: plain a(x), or gated a(g) ∘ u on rows that hold `[g | u]`.
 
 use burn::{Tensor, tensor::activation};
-use infalign_kernels::activation::{self as kernel, Activation};
+use infalign_kernels::activation::Activation;
 
 use super::fused::{self, Forward, Fused, Matrix, Tape};
 
@@ -39,14 +39,14 @@ struct Plain(Activation);
 impl Fused<1> for Plain {
     fn forward(&self, [x]: [Matrix<'_>; 1], _: bool) -> Forward {
         let mut y = vec![0.0; x.values.len()];
-        kernel::forward(self.0, x.values, &mut y);
+        self.0.forward(x.values, &mut y);
         Forward::new(y, x.rows, x.cols)
     }
 
     fn backward(&self, tape: &Tape<'_, 1>) -> [Option<Vec<f32>>; 1] {
         let [x] = tape.inputs;
-        let mut dx = vec![0.0; x.values.len()];
-        kernel::backward(self.0, x.values, tape.gradient.values, &mut dx);
+        let mut dx = tape.gradient.values.to_vec();
+        self.0.backward(x.values, &mut dx);
         [Some(dx)]
     }
 }
@@ -58,14 +58,14 @@ impl Fused<1> for Gated {
     fn forward(&self, [x]: [Matrix<'_>; 1], _: bool) -> Forward {
         let width = x.cols / 2;
         let mut y = vec![0.0; x.rows * width];
-        kernel::gated_forward(self.0, x.values, width, &mut y);
+        self.0.gated(x.values, width, &mut y);
         Forward::new(y, x.rows, width)
     }
 
     fn backward(&self, tape: &Tape<'_, 1>) -> [Option<Vec<f32>>; 1] {
         let [x] = tape.inputs;
         let mut dx = vec![0.0; x.values.len()];
-        kernel::gated_backward(self.0, x.values, x.cols / 2, tape.gradient.values, &mut dx);
+        self.0.gated_backward(x.values, x.cols / 2, tape.gradient.values, &mut dx);
         [Some(dx)]
     }
 }

@@ -7,6 +7,8 @@ use burn::{
     tensor::{Int, TensorData},
 };
 
+use infalign_kernels::embedding as kernel;
+
 use super::fused::{self, Forward, Fused, Matrix, Tape};
 
 /// Embeds `tokens`: `(tokens, dim)` from a table `(vocabulary, dim)`, times `scale`.
@@ -42,14 +44,14 @@ struct Embedding {
 impl Fused<1> for Embedding {
     fn forward(&self, [table]: [Matrix<'_>; 1], _: bool) -> Forward {
         let mut y = vec![0.0; self.tokens.len() * table.cols];
-        infalign_kernels::embedding::forward(table.values, &self.tokens, table.cols, self.scale, &mut y);
+        kernel::embedding(table.values, table.cols, &self.tokens, self.scale, &mut y);
         Forward::new(y, self.tokens.len(), table.cols)
     }
 
     fn backward(&self, tape: &Tape<'_, 1>) -> [Option<Vec<f32>>; 1] {
         let [table] = tape.inputs;
         let mut d = vec![0.0; table.values.len()];
-        infalign_kernels::embedding::backward(tape.gradient.values, &self.tokens, table.cols, self.scale, &mut d);
+        kernel::embedding_backward(tape.gradient.values, table.cols, &self.tokens, self.scale, &mut d);
         [Some(d)]
     }
 }

@@ -86,6 +86,10 @@ pub(crate) trait Fused<const N: usize>: Debug + Send + Sync + 'static {
 
 /// Whether tensors of this device can be read as slices, so that fused operations apply.
 pub(crate) fn is_cpu(device: &Device) -> bool {
+    #[cfg(test)]
+    if composed::FORCED.get() {
+        return false;
+    }
     match device.as_dispatch() {
         DispatchDevice::Flex(_) => true,
         DispatchDevice::Autodiff(_) => is_cpu(&device.clone().without_autodiff()),
@@ -197,13 +201,21 @@ fn matrix(t: &Cpu) -> Matrix<'_> {
     }
 }
 
+/// Lets `f` look at a CPU tensor, on a tape or not.
+///
+/// # Panics
+/// If the tensor does not live on the CPU.
+pub(crate) fn with<R>(t: &Tensor<2>, f: impl FnOnce(Matrix<'_>) -> R) -> R {
+    let t = contiguous(t.clone().without_autodiff().try_into_primitive::<Flex>().expect("a CPU tensor"));
+    f(matrix(&t))
+}
+
 /// Lets `f` read a CPU tensor's values, row after row.
 ///
 /// # Panics
 /// If the tensor does not live on the CPU.
 pub(crate) fn read<R>(t: &Tensor<2>, f: impl FnOnce(&[f32]) -> R) -> R {
-    let t = contiguous(t.clone().without_autodiff().try_into_primitive::<Flex>().expect("a CPU tensor"));
-    f(matrix(&t).values)
+    with(t, |m| f(m.values))
 }
 
 /// Lets `f` change CPU tensors in place; a tensor that is shared is copied first.
@@ -219,5 +231,23 @@ pub(crate) fn write<const N: usize>(tensors: [&mut Tensor<2>; N], f: impl FnOnce
     f(taken.each_mut().map(|(_, own)| own.storage_mut::<f32>()));
     for (t, own) in taken {
         *t = Tensor::from_primitive::<Flex>(own);
+    }
+}
+
+/// For tests: the CPU takes the way of other devices, so that each formula is there twice.
+#[cfg(test)]
+pub(crate) mod composed {
+    use std::cell::Cell;
+
+    thread_local! {
+        pub(super) static FORCED: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Runs `f` with every operation composed of Burn's own.
+    pub(crate) fn run<R>(f: impl FnOnce() -> R) -> R {
+        FORCED.set(true);
+        let result = f();
+        FORCED.set(false);
+        result
     }
 }

@@ -7,10 +7,10 @@ use burn::{
     Tensor,
     tensor::{Device, IndexingUpdateOp, Int, TensorData, activation},
 };
+use infalign_kernels::vocab::{self, HeadGradients, IGNORED};
 pub use infalign_kernels::vocab::{RowGrad, RowStats};
-use infalign_kernels::vocab;
 
-use super::{embedding::indices, fused};
+use super::{Weight, embedding::indices, fused, fused::Matrix};
 use crate::error::{Error, Result};
 
 /// Rows of logits that are made at a time where the kernel does not apply.
@@ -25,7 +25,7 @@ pub(crate) struct Rows<'a> {
     /// c of c · tanh(logit / c).
     pub(crate) softcap: Option<f32>,
     /// Hidden states and head of the policy that the KL is taken against.
-    pub(crate) reference: Option<(Tensor<2>, &'a Tensor<2>)>,
+    pub(crate) reference: Option<(Tensor<2>, &'a Weight)>,
 }
 
 /// A loss with its gradients.
@@ -36,13 +36,14 @@ pub(crate) struct Found {
     pub(crate) d_matrix: Option<Tensor<2>>,
 }
 
-type Row<'a> = &'a (dyn Fn(usize, RowStats) -> RowGrad + Sync);
+/// A row's loss and its derivatives, from the row's number and what was found there.
+pub(crate) type Row<'a> = &'a mut dyn FnMut(usize, RowStats) -> RowGrad;
 
 /// The loss of rows `hidden (rows, dim)` under the head `matrix (vocabulary, dim)`, with its gradients.
 ///
 /// # Errors
 /// A target beyond the vocabulary; as many targets as rows are needed.
-pub(crate) fn loss(hidden: &Tensor<2>, matrix: &Tensor<2>, rows: &Rows<'_>, row: Row<'_>, want_matrix: bool) -> Result<Found> {
+pub(crate) fn loss(hidden: &Tensor<2>, matrix: &Weight, rows: &Rows<'_>, row: Row<'_>, want_matrix: bool) -> Result<Found> {
     check(hidden, matrix, rows)?;
     if fused::is_cpu(&hidden.device()) {
         return Ok(on_cpu(hidden, matrix, rows, row, want_matrix));
@@ -54,17 +55,17 @@ pub(crate) fn loss(hidden: &Tensor<2>, matrix: &Tensor<2>, rows: &Rows<'_>, row:
 ///
 /// # Errors
 /// As [`loss`].
-pub(crate) fn measure(hidden: &Tensor<2>, matrix: &Tensor<2>, rows: &Rows<'_>) -> Result<Vec<Option<RowStats>>> {
+pub(crate) fn measure(hidden: &Tensor<2>, matrix: &Weight, rows: &Rows<'_>) -> Result<Vec<Option<RowStats>>> {
     check(hidden, matrix, rows)?;
     if fused::is_cpu(&hidden.device()) {
         return Ok(measure_on_cpu(hidden, matrix, rows));
     }
-    let nothing = |_: usize, _: RowStats| RowGrad::default();
-    Ok(composed(hidden, matrix, rows, &nothing, false).stats)
+    let mut nothing = |_: usize, _: RowStats| RowGrad::default();
+    Ok(composed(hidden, matrix, rows, &mut nothing, false).stats)
 }
 
-fn check(hidden: &Tensor<2>, matrix: &Tensor<2>, rows: &Rows<'_>) -> Result<()> {
-    let (count, vocab) = (hidden.dims()[0], matrix.dims()[0]);
+fn check(hidden: &Tensor<2>, matrix: &Weight, rows: &Rows<'_>) -> Result<()> {
+    let (count, vocab) = (hidden.dims()[0], matrix.tensor.dims()[0]);
     if rows.targets.len() != count {
         return Err(Error::bug(format!("{} targets for {count} rows", rows.targets.len())));
     }
@@ -78,6 +79,89 @@ fn check(hidden: &Tensor<2>, matrix: &Tensor<2>, rows: &Rows<'_>) -> Result<()> 
     }
 }
 
+fn on_cpu(hidden: &Tensor<2>, matrix: &Weight, rows: &Rows<'_>, row: Row<'_>, want_matrix: bool) -> Found {
+    let [count, dim] = hidden.dims();
+    let device = hidden.device();
+    let targets = targets(rows);
+    let mut stats = vec![RowStats::default(); count];
+    let mut d_hidden = vec![0.0; count * dim];
+    let mut d_matrix = want_matrix.then(|| vec![0.0; matrix.tensor.dims()[0] * dim]);
+    let loss = with_heads(hidden, matrix, rows, |policy, reference| {
+        let gradients = HeadGradients {
+            hidden: &mut d_hidden,
+            weight: d_matrix.as_deref_mut(),
+            bias: None,
+        };
+        vocab::head_loss(&policy, reference.as_ref(), &targets, row, gradients, &mut stats)
+    });
+    let tensor = |values: Vec<f32>, rows: usize| Tensor::from_data(TensorData::new(values, [rows, dim]), &device);
+    Found {
+        loss,
+        stats: there(&stats, rows),
+        d_hidden: tensor(d_hidden, count),
+        d_matrix: d_matrix.map(|d| tensor(d, matrix.tensor.dims()[0])),
+    }
+}
+
+fn measure_on_cpu(hidden: &Tensor<2>, matrix: &Weight, rows: &Rows<'_>) -> Vec<Option<RowStats>> {
+    let targets = targets(rows);
+    let mut stats = vec![RowStats::default(); targets.len()];
+    with_heads(hidden, matrix, rows, |policy, reference| match reference {
+        Some(reference) => vocab::kl_rows(&policy, &reference, &targets, &mut stats),
+        None => vocab::log_probs(&policy, &targets, &mut stats),
+    });
+    there(&stats, rows)
+}
+
+/// Calls `f` with the kernel's view of the policy's head and of the reference's.
+fn with_heads<R>(
+    hidden: &Tensor<2>,
+    matrix: &Weight,
+    rows: &Rows<'_>,
+    f: impl FnOnce(vocab::Head<'_>, Option<vocab::Head<'_>>) -> R,
+) -> R {
+    fused::with(hidden, |h| {
+        fused::with(&matrix.tensor, |w| {
+            let policy = head(h, w, matrix, rows);
+            match &rows.reference {
+                None => f(policy, None),
+                Some((hidden, matrix)) => fused::with(hidden, |h| {
+                    fused::with(&matrix.tensor, |w| f(policy, Some(head(h, w, matrix, rows))))
+                }),
+            }
+        })
+    })
+}
+
+fn head<'a>(hidden: Matrix<'a>, values: Matrix<'a>, matrix: &'a Weight, rows: &Rows<'_>) -> vocab::Head<'a> {
+    vocab::Head {
+        hidden: hidden.values,
+        weight: values.values,
+        packed: matrix.packed(),
+        bias: None,
+        vocab: values.rows,
+        dim: values.cols,
+        soft_cap: rows.softcap,
+        temperature: rows.temperature,
+    }
+}
+
+fn targets(rows: &Rows<'_>) -> Vec<i32> {
+    rows.targets
+        .iter()
+        .map(|t| t.map_or(IGNORED, u32::cast_signed))
+        .collect()
+}
+
+/// The figures of the rows that have a target.
+fn there(stats: &[RowStats], rows: &Rows<'_>) -> Vec<Option<RowStats>> {
+    stats
+        .iter()
+        .zip(rows.targets)
+        .map(|(s, t)| t.map(|_| *s))
+        .collect()
+}
+
 /// Chunks of the rows that have targets: their numbers, and their targets.
 fn chunks(targets: &[Option<u32>]) -> Vec<(Vec<u32>, Vec<u32>)> {
     let with: Vec<(u32, u32)> = (0u32..)
@@ -87,7 +171,7 @@ fn chunks(targets: &[Option<u32>]) -> Vec<(Vec<u32>, Vec<u32>)> {
     with.chunks(CHUNK).map(|c| c.iter().copied().unzip()).collect()
 }
 
-fn composed(hidden: &Tensor<2>, matrix: &Tensor<2>, rows: &Rows<'_>, row: Row<'_>, want_matrix: bool) -> Found {
+fn composed(hidden: &Tensor<2>, matrix: &Weight, rows: &Rows<'_>, row: Row<'_>, want_matrix: bool) -> Found {
     let device = hidden.device();
     let mut stats = vec![None; rows.targets.len()];
     let mut d_hidden = Tensor::zeros_like(hidden);
@@ -96,27 +180,28 @@ fn composed(hidden: &Tensor<2>, matrix: &Tensor<2>, rows: &Rows<'_>, row: Row<'_
     for (numbers, targets) in chunks(rows.targets) {
         let at = indices(&numbers, &device);
         let h = hidden.clone().select(0, at.clone()).autodiff().require_grad();
-        let w = matrix.clone().autodiff();
+        let w = matrix.tensor.clone().autodiff();
         let w = if want_matrix { w.require_grad() } else { w };
-        let log_p = log_probs(h.clone(), &w, rows);
+        let (normalisers, log_p) = log_softmax(h.clone(), &w, rows);
         let p = log_p.clone().exp();
         let target: Tensor<2, Int> = indices(&targets, &device).reshape([targets.len(), 1]);
         let log_prob = log_p.clone().gather(1, target.clone());
         let entropy = (p.clone() * log_p.clone()).sum_dim(1).neg();
         let reference = rows.reference.as_ref().map(|(h, w)| {
             let h = h.clone().select(0, at.clone());
-            log_probs(h, w, rows)
+            log_softmax(h, &w.tensor, rows).1
         });
         let kl = reference.as_ref().map(|q| (p * (log_p.clone() - q.clone())).sum_dim(1));
         let read = |t: &Tensor<2>| t.clone().inner().into_data().iter::<f32>().collect::<Vec<f32>>();
-        let (log_probs, entropies) = (read(&log_prob), read(&entropy));
+        let (log_probs, entropies, normalisers) = (read(&log_prob), read(&entropy), read(&normalisers));
         let kls = kl.as_ref().map(read);
         let references = reference.map(|q| read(&q.gather(1, target)));
         let mut d = [Vec::new(), Vec::new(), Vec::new()];
         for (i, &n) in numbers.iter().enumerate() {
             let found = RowStats {
                 log_prob: log_probs[i],
-                ref_log_prob: references.as_ref().map_or(0.0, |r| r[i]),
+                log_sum_exp: normalisers[i],
+                ref_log_prob: references.as_ref().map_or(log_probs[i], |r| r[i]),
                 kl: kls.as_ref().map_or(0.0, |k| k[i]),
                 entropy: entropies[i],
             };
@@ -144,7 +229,7 @@ fn composed(hidden: &Tensor<2>, matrix: &Tensor<2>, rows: &Rows<'_>, row: Row<'_
         }
     }
     if want_matrix && d_matrix.is_none() {
-        d_matrix = Some(Tensor::zeros_like(matrix));
+        d_matrix = Some(Tensor::zeros_like(&matrix.tensor));
     }
     Found {
         loss,
@@ -154,12 +239,17 @@ fn composed(hidden: &Tensor<2>, matrix: &Tensor<2>, rows: &Rows<'_>, row: Row<'_
     }
 }
 
-fn log_probs(h: Tensor<2>, w: &Tensor<2>, rows: &Rows<'_>) -> Tensor<2> {
+/// Log-sum-exps `(rows, 1)` and log-probabilities `(rows, vocabulary)`.
+fn log_softmax(h: Tensor<2>, w: &Tensor<2>, rows: &Rows<'_>) -> (Tensor<2>, Tensor<2>) {
     let mut logits = h.matmul(w.clone().transpose());
     if let Some(cap) = rows.softcap {
         logits = logits.div_scalar(cap).tanh().mul_scalar(cap);
     }
-    activation::log_softmax(logits.div_scalar(rows.temperature), 1)
+    let logits = logits.div_scalar(rows.temperature);
+    let log_p = activation::log_softmax(logits.clone(), 1);
+    // Any column gives the normaliser; the first is as good as another.
+    let first = |t: Tensor<2>| t.narrow(1, 0, 1);
+    (first(logits) - first(log_p.clone()), log_p)
 }
 
 fn column(values: Vec<f32>, device: &Device) -> Tensor<2> {

@@ -40,6 +40,19 @@ impl Weight {
         self.packed = None;
     }
 
+    /// The same weight, off any tape.
+    pub(crate) fn inner(&self) -> Self {
+        Self {
+            tensor: self.tensor.clone().inner(),
+            packed: self.packed.clone(),
+        }
+    }
+
+    /// The kernel's layout, if it has been made.
+    pub(crate) fn packed(&self) -> Option<&Packed> {
+        self.packed.as_deref()
+    }
+
     /// The tensor, to be changed.
     pub(crate) fn change(&mut self) -> &mut Tensor<2> {
         self.thaw();

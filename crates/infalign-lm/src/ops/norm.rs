@@ -3,7 +3,7 @@
 //! RMS: y = x / √(mean x² + ε) · (w + offset), offset 1 in the Gemma family. Layer: y = (x − mean) / √(var + ε) · w + b.
 
 use burn::Tensor;
-use infalign_kernels::{layer_norm, rms_norm};
+use infalign_kernels::{Write, layer_norm::LayerNorm, rms_norm::RmsNorm};
 
 use super::fused::{self, Forward, Fused, Matrix, Tape};
 
@@ -49,19 +49,30 @@ struct Rms {
     offset: f32,
 }
 
+impl Rms {
+    fn kernel<'a>(&self, w: Matrix<'a>) -> RmsNorm<'a> {
+        RmsNorm {
+            weight: w.values,
+            offset: self.offset,
+            eps: self.eps,
+        }
+    }
+}
+
 impl Fused<2> for Rms {
     fn forward(&self, [x, w]: [Matrix<'_>; 2], _: bool) -> Forward {
         let mut y = vec![0.0; x.values.len()];
-        rms_norm::forward(x.values, w.values, self.eps, self.offset, &mut y);
+        self.kernel(w).forward(x.values, &mut y);
         Forward::new(y, x.rows, x.cols)
     }
 
     fn backward(&self, tape: &Tape<'_, 2>) -> [Option<Vec<f32>>; 2] {
         let [x, w] = tape.inputs;
         let mut dx = vec![0.0; x.values.len()];
-        let mut dw = vec![0.0; w.values.len()];
-        rms_norm::backward(x.values, w.values, self.eps, self.offset, tape.gradient.values, &mut dx, &mut dw);
-        [Some(dx), Some(dw)]
+        let mut dw = tape.wanted[1].then(|| vec![0.0; w.values.len()]);
+        let parameters = dw.as_deref_mut().map(|dw| (dw, Write::Set));
+        self.kernel(w).backward(x.values, tape.gradient.values, (&mut dx, Write::Set), parameters);
+        [Some(dx), dw]
     }
 }
 
@@ -70,19 +81,30 @@ struct Layer {
     eps: f32,
 }
 
+impl Layer {
+    fn kernel<'a>(&self, w: Matrix<'a>, b: Matrix<'a>) -> LayerNorm<'a> {
+        LayerNorm {
+            weight: w.values,
+            bias: b.values,
+            eps: self.eps,
+        }
+    }
+}
+
 impl Fused<3> for Layer {
     fn forward(&self, [x, w, b]: [Matrix<'_>; 3], _: bool) -> Forward {
         let mut y = vec![0.0; x.values.len()];
-        layer_norm::forward(x.values, w.values, b.values, self.eps, &mut y);
+        self.kernel(w, b).forward(x.values, &mut y);
         Forward::new(y, x.rows, x.cols)
     }
 
     fn backward(&self, tape: &Tape<'_, 3>) -> [Option<Vec<f32>>; 3] {
         let [x, w, b] = tape.inputs;
         let mut dx = vec![0.0; x.values.len()];
-        let mut dw = vec![0.0; w.values.len()];
-        let mut db = vec![0.0; b.values.len()];
-        layer_norm::backward(x.values, w.values, self.eps, tape.gradient.values, &mut dx, &mut dw, &mut db);
-        [Some(dx), Some(dw), Some(db)]
+        let mut parameters = (tape.wanted[1] || tape.wanted[2]).then(|| (vec![0.0; w.values.len()], vec![0.0; b.values.len()]));
+        let into = parameters.as_mut().map(|(dw, db)| (&mut dw[..], &mut db[..], Write::Set));
+        self.kernel(w, b).backward(x.values, tape.gradient.values, (&mut dx, Write::Set), into);
+        let (dw, db) = parameters.unzip();
+        [Some(dx), dw, db]
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     error::Result,
     model::Decoder,
     ops::{
-        head::{self, RowGrad, RowStats, Rows},
+        head::{self, Row, RowGrad, RowStats, Rows},
         known::known,
     },
 };
@@ -48,21 +48,21 @@ pub struct Objective<'a> {
     pub reference: Option<&'a Decoder>,
     /// The logits are divided by it before anything else; 1 is the model's own distribution.
     pub temperature: f32,
-    /// A row's loss and its derivatives, from the row's number and what was found there.
-    pub row: &'a (dyn Fn(usize, RowStats) -> RowGrad + Sync),
+    /// A row's loss and its derivatives, from the row's number and what was found there; asked in row order.
+    pub row: &'a mut dyn FnMut(usize, RowStats) -> RowGrad,
 }
 
 /// The loss of `batch` and its gradients with respect to the model's leaves.
 ///
 /// # Errors
 /// What the head says of targets that do not fit.
-pub fn gradients(model: &Decoder, batch: &Batch, objective: &Objective<'_>, checkpoint: bool) -> Result<Gradients> {
+pub fn gradients(model: &Decoder, batch: &Batch, objective: Objective<'_>, checkpoint: bool) -> Result<Gradients> {
     let reference = objective.reference.map(|r| r.hidden(batch));
     let rows = Rows {
         targets: objective.targets,
         temperature: objective.temperature,
         softcap: model.spec().logit_softcap,
-        reference: objective.reference.zip(reference).map(|(r, h)| (h, &r.head().tensor)),
+        reference: objective.reference.zip(reference).map(|(r, h)| (h, r.head())),
     };
     if checkpoint {
         by_layer(model, batch, &rows, objective.row)
@@ -70,8 +70,6 @@ pub fn gradients(model: &Decoder, batch: &Batch, objective: &Objective<'_>, chec
         at_once(model, batch, &rows, objective.row)
     }
 }
-
-type Row<'a> = &'a (dyn Fn(usize, RowStats) -> RowGrad + Sync);
 
 fn at_once(model: &Decoder, batch: &Batch, rows: &Rows<'_>, row: Row<'_>) -> Result<Gradients> {
     let taped = model.taped();
@@ -129,7 +127,7 @@ fn by_layer(model: &Decoder, batch: &Batch, rows: &Rows<'_>, row: Row<'_>) -> Re
 /// The head's loss, put on the tape of the hidden states and of the head's matrix.
 fn head_loss(taped: &Decoder, hidden: Tensor<2>, rows: &Rows<'_>, row: Row<'_>) -> Result<(f64, Vec<Option<RowStats>>, Tensor<2>)> {
     let matrix = taped.head().tensor.clone();
-    let found = head::loss(&hidden.clone().inner(), &matrix.clone().inner(), rows, row, matrix.is_tracked())?;
+    let found = head::loss(&hidden.clone().inner(), &taped.head().inner(), rows, row, matrix.is_tracked())?;
     let scalar = match found.d_matrix {
         Some(d) => known(found.loss as f32, [hidden, matrix], [Some(found.d_hidden), Some(d)]),
         None => known(found.loss as f32, [hidden], [Some(found.d_hidden)]),

@@ -7,7 +7,7 @@
 //! Two groups: matrices decay by λ, vectors (norms, biases) do not.
 
 use burn::Tensor;
-use infalign_kernels::{adamw, squares};
+use infalign_kernels::{adamw, norm2::sum_squares};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -122,21 +122,21 @@ impl AdamW {
             None => 1.0,
         };
         self.steps += 1;
-        let constants = adamw::Constants {
-            rate,
+        let constants = adamw::AdamW {
+            learning_rate: rate,
             beta1: self.config.beta1,
             beta2: self.config.beta2,
             eps: self.config.eps,
             weight_decay: self.config.weight_decay,
             step: self.steps,
-            scale: scale * clip,
+            gradient_scale: (scale * clip) as f32,
         };
         for ((weight, moments), gradient) in model.leaves_mut().zip(&mut self.moments).zip(gradients) {
             let Some(gradient) = gradient else { continue };
             let zeros = || Tensor::zeros_like(weight);
             let [m, v] = moments.take().unwrap_or_else(|| [zeros(), zeros()]);
             let decays = weight.dims()[0] > 1;
-            let constants = adamw::Constants {
+            let constants = adamw::AdamW {
                 weight_decay: if decays { constants.weight_decay } else { 0.0 },
                 ..constants
             };
@@ -151,24 +151,24 @@ impl AdamW {
 
 fn sum_of_squares(t: &Tensor<2>) -> f64 {
     if fused::is_cpu(&t.device()) {
-        return fused::read(t, squares::sum);
+        return fused::read(t, sum_squares);
     }
     t.clone().powi_scalar(2).sum().into_scalar::<f32>().into()
 }
 
-fn move_one(weight: &mut Tensor<2>, gradient: Tensor<2>, mut m: Tensor<2>, mut v: Tensor<2>, c: adamw::Constants) -> [Tensor<2>; 2] {
+fn move_one(weight: &mut Tensor<2>, gradient: Tensor<2>, mut m: Tensor<2>, mut v: Tensor<2>, c: adamw::AdamW) -> [Tensor<2>; 2] {
     if fused::is_cpu(&weight.device()) {
         fused::read(&gradient, |g| {
-            fused::write([weight, &mut m, &mut v], |[w, m, v]| adamw::update(w, g, m, v, c));
+            fused::write([weight, &mut m, &mut v], |[w, m, v]| c.update(w, g, m, v));
         });
         return [m, v];
     }
-    let g = gradient.mul_scalar(c.scale);
+    let g = gradient.mul_scalar(c.gradient_scale);
     let m = m.mul_scalar(c.beta1) + g.clone().mul_scalar(1.0 - c.beta1);
     let v = v.mul_scalar(c.beta2) + g.powi_scalar(2).mul_scalar(1.0 - c.beta2);
     let t = i32::try_from(c.step).unwrap_or(i32::MAX);
     let (c1, c2) = (1.0 - c.beta1.powi(t), 1.0 - c.beta2.powi(t));
-    let step = m.clone().mul_scalar(c.rate / c1) / v.clone().div_scalar(c2).sqrt().add_scalar(c.eps);
-    *weight = weight.clone().mul_scalar(1.0 - c.rate * c.weight_decay) - step;
+    let step = m.clone().mul_scalar(c.learning_rate / c1) / v.clone().div_scalar(c2).sqrt().add_scalar(c.eps);
+    *weight = weight.clone().mul_scalar(1.0 - c.learning_rate * c.weight_decay) - step;
     [m, v]
 }
