@@ -15,3 +15,5 @@
 mod aligned;
 pub mod exp;
 pub mod linear;
+pub mod tanh;
+pub mod vocab;
