@@ -19,7 +19,7 @@ fn noise(len: usize, seed: u32) -> Vec<f32> {
     .collect()
 }
 
-/// start + Σ_p left(p) · right(p) in `f64`.
+/// start + Σ left · right in `f64`.
 fn dot(start: f64, terms: impl Iterator<Item = (f32, f32)>) -> f64 {
     terms.fold(start, |sum, (a, b)| sum + f64::from(a) * f64::from(b))
 }
