@@ -9,6 +9,8 @@ pub mod fuzz;
 mod json;
 mod model;
 mod ops;
+#[cfg(test)]
+mod parity;
 mod rope;
 mod score;
 mod spec;

@@ -150,6 +150,15 @@ impl Decoder {
         &self.weights[self.layout.head]
     }
 
+    /// Logits of hidden states, capped if the model caps them: `(rows, vocabulary)`.
+    pub(crate) fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        let logits = linear(hidden, self.head(), None, None);
+        match self.spec.logit_softcap {
+            Some(cap) => logits.div_scalar(cap).tanh().mul_scalar(cap),
+            None => logits,
+        }
+    }
+
     /// Lays the matrices out for many small products; for as long as the weights stay as they are.
     pub fn freeze(&mut self) {
         let layout = self.layout.clone();

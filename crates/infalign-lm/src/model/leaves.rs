@@ -57,6 +57,21 @@ impl Decoder {
         weights.chain(adapters).collect()
     }
 
+    /// Which leaves are matrices, in the same order: those that weight decay acts on.
+    pub(crate) fn leaf_is_matrix(&self) -> Vec<bool> {
+        let whole = self.adapters.is_none();
+        let head = self.trained_head();
+        let weights = self
+            .layout
+            .rules
+            .iter()
+            .enumerate()
+            .filter(|(id, _)| whole || Some(*id) == head)
+            .map(|(_, rule)| rule.shape.len() > 1);
+        let adapters = self.adapters.iter().flat_map(|a| &a.list).flat_map(|_| [true, true]);
+        weights.chain(adapters).collect()
+    }
+
     /// Numbers in all leaves together.
     #[must_use]
     pub fn trained_parameters(&self) -> usize {

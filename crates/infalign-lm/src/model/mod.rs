@@ -8,4 +8,4 @@ mod leaves;
 pub(crate) mod layout;
 
 pub use decoder::Decoder;
-pub(crate) use files::values;
+pub(crate) use {files::values, fresh::tensor as fresh_tensor};

@@ -2,6 +2,7 @@
 
 mod gradients;
 mod optimiser;
+mod state;
 
 pub use gradients::{Gradients, Objective, gradients};
 pub use optimiser::{AdamW, AdamWConfig, Update};

@@ -131,11 +131,12 @@ impl AdamW {
             step: self.steps,
             gradient_scale: (scale * clip) as f32,
         };
-        for ((weight, moments), gradient) in model.leaves_mut().zip(&mut self.moments).zip(gradients) {
+        let decays = model.leaf_is_matrix();
+        let leaves = model.leaves_mut().zip(&mut self.moments).zip(gradients).zip(decays);
+        for (((weight, moments), gradient), decays) in leaves {
             let Some(gradient) = gradient else { continue };
             let zeros = || Tensor::zeros_like(weight);
             let [m, v] = moments.take().unwrap_or_else(|| [zeros(), zeros()]);
-            let decays = weight.dims()[0] > 1;
             let constants = adamw::AdamW {
                 weight_decay: if decays { constants.weight_decay } else { 0.0 },
                 ..constants

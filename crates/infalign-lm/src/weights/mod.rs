@@ -3,6 +3,7 @@
 mod dtype;
 mod header;
 mod index;
+pub(crate) mod named;
 mod read;
 mod write;
 
