@@ -78,7 +78,9 @@ struct Candidate {
 
 impl Candidate {
     fn order(&self, other: &Self) -> Ordering {
-        self.score.total_cmp(&other.score).then(self.id.cmp(&other.id))
+        self.score
+            .total_cmp(&other.score)
+            .then(self.id.cmp(&other.id))
     }
 }
 

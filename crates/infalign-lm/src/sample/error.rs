@@ -24,7 +24,9 @@ pub enum Error {
         allowed: &'static str,
     },
     /// Stop strings, but nothing that turns tokens into text.
-    #[error("`stop` holds texts, but there is no tokenizer to make text of tokens; give one, or use `stop_token_ids`")]
+    #[error(
+        "`stop` holds texts, but there is no tokenizer to make text of tokens; give one, or use `stop_token_ids`"
+    )]
     StopWithoutText,
     /// A prompt without tokens.
     #[error("prompt `{prompt_id}` has no tokens; give it text, or a beginning-of-sequence token")]
@@ -33,7 +35,9 @@ pub enum Error {
         prompt_id: Arc<str>,
     },
     /// A prompt that leaves no room for a response.
-    #[error("prompt `{prompt_id}` has {tokens} tokens, the model's context is {context}, and a response needs at least one of them; shorten it, or truncate long prompts on the left")]
+    #[error(
+        "prompt `{prompt_id}` has {tokens} tokens, the model's context is {context}, and a response needs at least one of them; shorten it, or truncate long prompts on the left"
+    )]
     LongPrompt {
         /// The prompt.
         prompt_id: Arc<str>,
@@ -43,7 +47,9 @@ pub enum Error {
         context: usize,
     },
     /// A token that the model has no embedding for.
-    #[error("prompt `{prompt_id}` holds token {token} at position {position}, but the vocabulary has {vocab}; use the model's own tokenizer")]
+    #[error(
+        "prompt `{prompt_id}` holds token {token} at position {position}, but the vocabulary has {vocab}; use the model's own tokenizer"
+    )]
     UnknownToken {
         /// The prompt.
         prompt_id: Arc<str>,
@@ -55,7 +61,9 @@ pub enum Error {
         vocab: usize,
     },
     /// The cache cannot hold even one sequence.
-    #[error("prompt `{prompt_id}` ({prompt} tokens and up to {new} new ones) needs {needed} of the cache, which has {capacity}; give more memory, or lower `max_tokens`")]
+    #[error(
+        "prompt `{prompt_id}` ({prompt} tokens and up to {new} new ones) needs {needed} of the cache, which has {capacity}; give more memory, or lower `max_tokens`"
+    )]
     NoRoom {
         /// The prompt.
         prompt_id: Arc<str>,
@@ -69,7 +77,9 @@ pub enum Error {
         capacity: usize,
     },
     /// Logits that are no distribution.
-    #[error("the logits of prompt `{prompt_id}`, sample {index}, token {position} are no distribution: {what}; check the weights, or use a wider number format")]
+    #[error(
+        "the logits of prompt `{prompt_id}`, sample {index}, token {position} are no distribution: {what}; check the weights, or use a wider number format"
+    )]
     Logits {
         /// The prompt.
         prompt_id: Arc<str>,

@@ -109,9 +109,7 @@ impl Filter {
 
 impl Truncation {
     fn weights(&self, row: &[f32], max: f32, scratch: &mut cut::Scratch) -> Weights {
-        let cut: Option<Cut> = self
-            .removes(row.len())
-            .then(|| self.cut(row, max, scratch));
+        let cut: Option<Cut> = self.removes(row.len()).then(|| self.cut(row, max, scratch));
         Weights {
             max,
             temperature: self.temperature,

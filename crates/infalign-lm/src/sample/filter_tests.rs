@@ -145,17 +145,35 @@ fn greedy_is_certain_and_takes_the_first_of_equals() {
 fn ties_as_transformers_has_them() {
     let row = [1.0, 0.0, 1.0, 0.0, -1.0];
     // All that tie with the k-th stay.
-    assert_eq!(kept(&settings(1.0, 3, 1.0, 0.0), &row), [true, true, true, true, false]);
-    assert_eq!(kept(&settings(1.0, 1, 1.0, 0.0), &row), [true, false, true, false, false]);
+    assert_eq!(
+        kept(&settings(1.0, 3, 1.0, 0.0), &row),
+        [true, true, true, true, false]
+    );
+    assert_eq!(
+        kept(&settings(1.0, 1, 1.0, 0.0), &row),
+        [true, false, true, false, false]
+    );
     // The lower ids of a tie go first: 1 − p = 0.1 is reached exactly by one of ten.
     let mut nine = [true; 10];
     nine[0] = false;
     assert_eq!(kept(&settings(1.0, 0, 0.9, 0.0), &[2.0; 10]), nine);
-    assert_eq!(kept(&settings(1.0, 0, 1e-12, 0.0), &[2.0; 3]), [false, false, true]);
-    assert_eq!(kept(&settings(1.0, 0, 1e-12, 0.0), &[-0.0, 0.0]), [false, true]);
-    assert_eq!(kept(&settings(1.0, 0, 1.0, 1.0), &row), [true, false, true, false, false]);
+    assert_eq!(
+        kept(&settings(1.0, 0, 1e-12, 0.0), &[2.0; 3]),
+        [false, false, true]
+    );
+    assert_eq!(
+        kept(&settings(1.0, 0, 1e-12, 0.0), &[-0.0, 0.0]),
+        [false, true]
+    );
+    assert_eq!(
+        kept(&settings(1.0, 0, 1.0, 1.0), &row),
+        [true, false, true, false, false]
+    );
     // Top-p sees what top-k left, renormalised: 0.5 and 0.5, of which the first goes at p = 0.5.
-    assert_eq!(kept(&settings(1.0, 2, 0.5, 0.0), &row), [false, false, true, false, false]);
+    assert_eq!(
+        kept(&settings(1.0, 2, 0.5, 0.0), &row),
+        [false, false, true, false, false]
+    );
 }
 
 /// χ² of 10⁵ draws against the distribution that the filter says it draws from, in 20 tokens of which some are cut off.
@@ -191,7 +209,10 @@ fn draws_follow_the_distribution() {
         // The 1 − 10⁻⁴ quantile of χ² (Wilson and Hilferty).
         let d = f64::from(cells - 1);
         let c = 2.0 / (9.0 * d);
-        assert!(chi2 < d * (1.0 - c + 3.719 * c.sqrt()).powi(3), "{chi2} with {d}");
+        assert!(
+            chi2 < d * (1.0 - c + 3.719 * c.sqrt()).powi(3),
+            "{chi2} with {d}"
+        );
     }
 }
 
@@ -203,12 +224,18 @@ fn logits_that_are_no_distribution() {
             let settings = settings(temperature, top_k, top_p, 0.0);
             let wrong = |row: &[f32]| draw(&settings, row, 0.5).unwrap_err();
             assert_eq!(wrong(&[]), Unusable::Empty);
-            assert_eq!(wrong(&[0.0, f32::NAN, 1.0]), Unusable::NotANumber { token: 1 });
+            assert_eq!(
+                wrong(&[0.0, f32::NAN, 1.0]),
+                Unusable::NotANumber { token: 1 }
+            );
             assert_eq!(wrong(&[f32::NAN; 100]), Unusable::NotANumber { token: 0 });
             assert_eq!(wrong(&[0.0, 1.0, inf]), Unusable::Infinite { token: 2 });
             assert_eq!(wrong(&[-inf, -inf]), Unusable::Impossible);
             let one = draw(&settings, &[-inf, -1e30, -inf], 0.999).unwrap();
-            assert_eq!((one.token, one.log_prob.nats(), one.untempered.nats()), (1, 0.0, 0.0));
+            assert_eq!(
+                (one.token, one.log_prob.nats(), one.untempered.nats()),
+                (1, 0.0, 0.0)
+            );
         }
     }
 }

@@ -89,7 +89,10 @@ mod tests {
         let mut rng = ChaCha8Rng::from_seed(Sha256::digest(&bytes).into());
         let mut stream = Stream::new(5, "é", 2);
         for t in 0..40 {
-            assert_eq!(stream.uniform(t), (rng.next_u64() >> 11) as f64 / 2f64.powi(53));
+            assert_eq!(
+                stream.uniform(t),
+                (rng.next_u64() >> 11) as f64 / 2f64.powi(53)
+            );
         }
     }
 
@@ -101,7 +104,12 @@ mod tests {
         let pairs: [Pair; 4] = [
             |s| (Stream::new(s, "p", 0), Stream::new(s, "p", 1)),
             |s| (Stream::new(s, "p", 0), Stream::new(s + 1, "p", 0)),
-            |s| (Stream::new(1, &s.to_string(), 0), Stream::new(1, &(s + 1).to_string(), 0)),
+            |s| {
+                (
+                    Stream::new(1, &s.to_string(), 0),
+                    Stream::new(1, &(s + 1).to_string(), 0),
+                )
+            },
             |s| (Stream::new(1, "1", s), Stream::new(s, "1", 1 << 40)),
         ];
         for (which, pair) in pairs.iter().enumerate() {
@@ -113,7 +121,11 @@ mod tests {
                     cells[x as usize * 8 + y as usize] += 1;
                 }
             }
-            assert!(chi2(&cells) < critical(63.0), "pair {which}: {}", chi2(&cells));
+            assert!(
+                chi2(&cells) < critical(63.0),
+                "pair {which}: {}",
+                chi2(&cells)
+            );
         }
         // The test can fail: a stream against itself.
         let mut cells = vec![0; 64];

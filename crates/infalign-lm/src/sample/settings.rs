@@ -142,11 +142,17 @@ mod tests {
         }
         for p in [0.0, -0.1, 1.1, f64::NAN] {
             let text = message(|s| s.top_p = p);
-            assert!(text.starts_with(&format!("`top_p` is {p}; allowed is above 0")), "{text}");
+            assert!(
+                text.starts_with(&format!("`top_p` is {p}; allowed is above 0")),
+                "{text}"
+            );
         }
         for p in [-0.1, 1.1, f64::NAN] {
             let text = message(|s| s.min_p = p);
-            assert!(text.starts_with(&format!("`min_p` is {p}; allowed is from 0")), "{text}");
+            assert!(
+                text.starts_with(&format!("`min_p` is {p}; allowed is from 0")),
+                "{text}"
+            );
         }
         assert!(message(|s| s.max_tokens = 0).contains("at least 1"));
         let text = message(|s| s.stop = vec!["a".into(), String::new()]);
@@ -165,6 +171,9 @@ mod tests {
         let again = serde_json::to_string(&read).unwrap();
         assert_eq!(serde_json::from_str::<Sampling>(&again).unwrap(), expected);
         let error = serde_json::from_str::<Sampling>(r#"{"topk": 5}"#).unwrap_err();
-        assert!(error.to_string().contains("unknown field `topk`"), "{error}");
+        assert!(
+            error.to_string().contains("unknown field `topk`"),
+            "{error}"
+        );
     }
 }

@@ -230,7 +230,9 @@ mod tests {
     }
 
     fn row(n: usize) -> Vec<f32> {
-        (0..n).map(|i| ((i * 7919) % 1009) as f32 * 0.011 - 4.0).collect()
+        (0..n)
+            .map(|i| ((i * 7919) % 1009) as f32 * 0.011 - 4.0)
+            .collect()
     }
 
     #[test]
@@ -269,7 +271,10 @@ mod tests {
             let sums = plain(m).sums(&logits, &mut blocks);
             assert!((sums.sampled / at(1.0) - 1.0).abs() < tolerance);
             assert_eq!(sums.sampled, sums.untempered);
-            assert_eq!(Weights::untempered_sum(m, &logits, &mut blocks), sums.sampled);
+            assert_eq!(
+                Weights::untempered_sum(m, &logits, &mut blocks),
+                sums.sampled
+            );
         }
     }
 

@@ -258,6 +258,9 @@ mod tests {
             assert_eq!(serde_json::to_string(&reason).unwrap(), name);
             assert_eq!(serde_json::from_str::<R>(name).unwrap(), reason);
         }
-        assert_eq!((R::StopString.openai(), R::Context.openai()), ("stop", "length"));
+        assert_eq!(
+            (R::StopString.openai(), R::Context.openai()),
+            ("stop", "length")
+        );
     }
 }

@@ -48,9 +48,7 @@ impl<'a, E> Text<'a, E> {
     /// The whole text, and whether its last characters, held back until now, completed a stop string.
     pub(super) fn finish(mut self) -> Result<(String, bool), E> {
         let piece = self.stream.finish()?;
-        let stopped = self
-            .stops
-            .push(&piece.unwrap_or_default(), &mut self.shown);
+        let stopped = self.stops.push(&piece.unwrap_or_default(), &mut self.shown);
         self.stops.finish(&mut self.shown);
         Ok((self.shown, stopped))
     }
