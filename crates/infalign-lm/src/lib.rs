@@ -12,6 +12,7 @@ mod ops;
 #[cfg(test)]
 mod parity;
 mod rope;
+pub mod sample;
 mod score;
 mod spec;
 mod tensors;
