@@ -276,6 +276,9 @@ pub enum Error {
         /// What is needed.
         needed: &'static str,
     },
+    /// A setting, prompt or distribution that cannot be sampled.
+    #[error(transparent)]
+    Sampling(#[from] crate::sample::Error),
     /// Training left the numbers.
     #[error("training diverged at step {step}: {what}; lower the learning rate, or clip the gradient")]
     Diverged {
@@ -306,6 +309,7 @@ impl Error {
             },
             Self::Write(error) => error.kind(),
             Self::Device { .. } => Kind::Environment,
+            Self::Sampling(error) => error.kind(),
             Self::Bug { .. } => Kind::Bug,
             _ => Kind::User,
         }
