@@ -12,8 +12,14 @@
 //! - work is spread over the current `rayon` pool; small work stays on the caller's thread;
 //! - instruction sets are chosen at run time.
 
+pub mod activation;
+pub mod adamw;
 pub mod attention;
+pub mod embedding;
 pub mod exp;
+pub mod layer_norm;
+pub mod norm2;
+pub mod rms_norm;
 pub mod rotary;
 pub mod tanh;
 
