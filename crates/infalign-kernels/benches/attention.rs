@@ -3,8 +3,6 @@
 //! Useful work is 4 · head size · T² / 2 floating-point operations a head and sequence forward (0.268 GFLOP here), 2.5 times that backward;
 //! divide by the time shown. One thread: run with `RAYON_NUM_THREADS=1`.
 
-#![expect(missing_docs, reason = "divan's entry points")]
-
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use infalign_kernels::attention::Attention;

@@ -4,17 +4,17 @@
 //! |---|---|---|
 //! | relu | max(x, 0) | 1 for x > 0, else 0 |
 //! | silu | x σ(x), σ(x) = 1 / (1 + e⁻ˣ) | σ (1 + x (1 − σ)) |
-//! | gelu | x (1 + erf(x/√2)) / 2 (arXiv 1606.08415) | (1 + erf(x/√2)) / 2 + x φ(x), φ the normal density |
-//! | gelu, tanh | x (1 + t) / 2, t = tanh(√(2/π) (x + 0.044715 x³)) | (1 + t) / 2 + x (1 − t²) √(2/π) (1 + 0.134145 x²) / 2 |
+//! | gelu | x Φ(x), Φ the normal distribution function (arXiv 1606.08415) | Φ + x φ(x), φ the density |
+//! | gelu, tanh | x (1 + tanh z) / 2 = x σ(2z), z = √(2/π) (x + 0.044715 x³) | σ + 2 x σ (1 − σ) √(2/π) (1 + 0.134145 x²) |
 //!
 //! Gated (Shazeer 2020, arXiv 2002.05202), on rows packed [gate g | up u]: y = f(g) u; dg = dy u f′(g), du = dy f(g).
-//! `transformers` calls the tanh form `gelu_new`, `gelu_fast` and `gelu_pytorch_tanh`. NaN stays NaN.
+//! `transformers` calls the tanh form `gelu_new`, `gelu_fast` and `gelu_pytorch_tanh`. NaN stays NaN; −∞ gives NaN where
+//! f is a product, as in PyTorch.
 
 use pulp::Arch;
 
 use crate::exp::exp;
 use crate::parallel::{PIECE, each, rows_a_piece};
-use crate::{erf::erf, tanh::tanh};
 
 /// A function of one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,27 +45,40 @@ fn relu(x: f32) -> (f32, f32) {
 #[inline(always)]
 fn silu(x: f32) -> (f32, f32) {
     let sigma = 1.0 / (1.0 + exp(-x));
-    // At −∞ the product would be NaN.
-    let value = if x == f32::NEG_INFINITY {
-        0.0
-    } else {
-        x * sigma
-    };
-    (value, sigma * (1.0 + x * (1.0 - sigma)))
+    (x * sigma, sigma * (1.0 + x * (1.0 - sigma)))
+}
+
+/// Φ(x) = erfc(−x/√2) / 2, with the Chebyshev fit of erfc of Press et al., Numerical Recipes, §6.2 (`erfcc`): fractional error 1.2e−7,
+/// so that the lower tail keeps its digits.
+#[inline(always)]
+fn normal_cdf(x: f32) -> f32 {
+    let z = x.abs() * core::f32::consts::FRAC_1_SQRT_2;
+    let t = 1.0 / (1.0 + 0.5 * z);
+    let p = 0.170_872_77;
+    let p = p * t - 0.822_152_2;
+    let p = p * t + 1.488_515_9;
+    let p = p * t - 1.135_203_9;
+    let p = p * t + 0.278_868_08;
+    let p = p * t - 0.186_288_06;
+    let p = p * t + 0.096_784_18;
+    let p = p * t + 0.374_091_96;
+    let p = p * t + 1.000_023_7;
+    let p = p * t - 1.265_512_2;
+    let tail = 0.5 * t * exp(p - z * z);
+    if x > 0.0 { 1.0 - tail } else { tail }
 }
 
 #[inline(always)]
 fn gelu(x: f32) -> (f32, f32) {
-    let cdf = 0.5 + 0.5 * erf(x * core::f32::consts::FRAC_1_SQRT_2);
+    let cdf = normal_cdf(x);
     (x * cdf, cdf + x * DENSITY * exp(-0.5 * x * x))
 }
 
 #[inline(always)]
 fn gelu_tanh(x: f32) -> (f32, f32) {
-    let t = tanh(ROOT * (x + CUBE * x * x * x));
-    let half = 0.5 + 0.5 * t;
-    let slope = ROOT * (1.0 + 3.0 * CUBE * x * x);
-    (x * half, half + 0.5 * x * (1.0 - t * t) * slope)
+    let sigma = 1.0 / (1.0 + exp(-2.0 * ROOT * (x + CUBE * x * x * x)));
+    let slope = 2.0 * ROOT * (1.0 + 3.0 * CUBE * x * x);
+    (x * sigma, sigma + x * sigma * (1.0 - sigma) * slope)
 }
 
 /// Calls a generic inner function with (value, derivative) as a closure that a loop can inline.
