@@ -8,6 +8,8 @@ mod folder;
 #[doc(hidden)]
 pub mod fuzz;
 mod json;
+#[cfg(test)]
+mod parity;
 mod replace;
 mod rope;
 mod spec;

@@ -28,12 +28,13 @@ const DAYS: [&str; 7] = [
     "Wednesday", // 1970-01-01 first
 ];
 
-/// The time now, in `strftime`'s language.
-pub(super) fn now(format: &str) -> Result<String, Error> {
-    let seconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs());
-    at(format, seconds)
+/// A time in `strftime`'s language: seconds since 1970, or now.
+pub(super) fn format(format: &str, seconds: Option<u64>) -> Result<String, Error> {
+    let now = || {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.map_or(0, |d| d.as_secs())
+    };
+    at(format, seconds.unwrap_or_else(now))
 }
 
 fn at(format: &str, seconds: u64) -> Result<String, Error> {

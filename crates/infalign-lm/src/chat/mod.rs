@@ -31,6 +31,8 @@ pub struct ChatOptions {
     pub add_generation_prompt: bool,
     /// Tools in the JSON schema form; a template named `tool_use` is then preferred.
     pub tools: Option<Value>,
+    /// What the clock says to `strftime_now`, in seconds since 1970 UTC; `None` asks the machine's.
+    pub now: Option<u64>,
     /// Further variables (`enable_thinking`, `date_string`, …).
     pub variables: Object,
 }
@@ -115,7 +117,7 @@ impl ChatTemplate {
             .or_else(|| find("default"))
             .ok_or_else(|| wrong("none of its chat templates is named `default`".to_owned()))?;
         let source = without_generation_tags(source);
-        let mut environment = environment()?;
+        let mut environment = environment(options.now)?;
         environment
             .add_template("chat", &source)
             .map_err(|e| wrong(format!("the chat template does not parse: {}", told(&e))))?;
@@ -163,7 +165,7 @@ fn named(template: &Value) -> Option<Vec<(String, String)>> {
 
 /// transformers' environment (`chat_template_utils.py`): Jinja with trimmed blocks, loop controls,
 /// Python's methods, and four names of its own.
-fn environment() -> Result<Environment<'static>> {
+fn environment(now: Option<u64>) -> Result<Environment<'static>> {
     let syntax = SyntaxConfig::builder()
         .trim_blocks(true)
         .lstrip_blocks(true)
@@ -171,7 +173,7 @@ fn environment() -> Result<Environment<'static>> {
         .map_err(|e| Error::bug(format!("the syntax of chat templates is refused: {e}")))?;
     let mut environment = Environment::new();
     environment.set_syntax(syntax);
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.set_unknown_method_callback(python::method);
     environment.set_formatter(python::format);
     environment.add_function(
         "raise_exception",
@@ -179,8 +181,11 @@ fn environment() -> Result<Environment<'static>> {
             Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
         },
     );
-    environment.add_function("strftime_now", |format: &str| date::now(format));
+    environment.add_function("strftime_now", move |format: &str| {
+        date::format(format, now)
+    });
     environment.add_filter("tojson", to_json);
+    environment.add_filter("trim", python::trim);
     Ok(environment)
 }
 

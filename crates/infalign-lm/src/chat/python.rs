@@ -31,6 +31,37 @@ pub(super) fn format(
     out.write_str(&text).map_err(Error::from)
 }
 
+/// `x | trim`, which is `str(x).strip(chars)`.
+pub(super) fn trim(text: &str, chars: Option<&str>) -> String {
+    match chars {
+        None => text.trim_matches(is_space).to_owned(),
+        Some(chars) => text.trim_matches(|c| chars.contains(c)).to_owned(),
+    }
+}
+
+/// Python's white space: Unicode's, and the four separators of ASCII, which Unicode leaves out.
+fn is_space(c: char) -> bool {
+    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
+}
+
+/// Methods that values lack: `strip` and its kin with Python's white space, the others by minijinja.
+pub(super) fn method(
+    state: &mut State<'_, '_>,
+    value: &Jinja,
+    name: &str,
+    args: &[Jinja],
+) -> Result<Jinja, Error> {
+    if let (Some(text), []) = (value.as_str(), args) {
+        match name {
+            "strip" => return Ok(text.trim_matches(is_space).into()),
+            "lstrip" => return Ok(text.trim_start_matches(is_space).into()),
+            "rstrip" => return Ok(text.trim_end_matches(is_space).into()),
+            _ => {}
+        }
+    }
+    minijinja_contrib::pycompat::unknown_method_callback(state, value, name, args)
+}
+
 fn repr(value: &Value) -> String {
     match value {
         Value::Null => "None".to_owned(),

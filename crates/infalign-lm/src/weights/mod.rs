@@ -2,7 +2,7 @@
 
 mod adapter;
 mod dtype;
-mod file;
+pub(crate) mod file;
 mod header;
 mod index;
 mod read;
