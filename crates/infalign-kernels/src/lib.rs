@@ -16,7 +16,6 @@ pub mod activation;
 pub mod adamw;
 pub mod attention;
 pub mod embedding;
-pub mod erf;
 pub mod exp;
 pub mod layer_norm;
 pub mod linear;

@@ -232,3 +232,121 @@ fn yarn(
         attention_factor: attention_factor as f32,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{Positions, Spec};
+
+    fn rotary(theta: f64, max_positions: usize, scaling: &Value) -> Result<Rotary> {
+        let config = json!({"model_type": "llama", "hidden_size": 64, "num_attention_heads": 4,
+            "intermediate_size": 4, "num_hidden_layers": 1, "vocab_size": 4, "rope_theta": theta,
+            "max_position_embeddings": max_positions, "rope_scaling": scaling});
+        match Spec::from_text(&config.to_string(), "config.json")?.positions {
+            Positions::Rotary(rotary) => Ok(rotary),
+            Positions::Learned => Err(Error::bug("llamas turn")),
+        }
+    }
+
+    /// Values of transformers 5.23 (`LlamaRotaryEmbedding.inv_freq`, `attention_scaling`): within two
+    /// units in the last place, because its power is not always the nearest.
+    #[track_caller]
+    fn agrees(found: &Rotary, expected: [f32; 8], factor: f32) {
+        for (w, e) in found.inverse_frequencies.iter().zip(expected) {
+            assert!(
+                (w - e).abs() <= 2.0 * f32::EPSILON * e,
+                "{found:?} is not {expected:?}"
+            );
+        }
+        assert!((found.attention_factor - factor).abs() < 1e-6, "{found:?}");
+    }
+
+    #[test]
+    fn every_scaling_agrees_with_transformers() {
+        let plain = [
+            1.0,
+            0.316_227_76,
+            0.1,
+            0.031_622_78,
+            0.01,
+            0.003_162_277_9,
+            0.001,
+            0.000_316_227_8,
+        ];
+        agrees(&rotary(1e4, 4096, &json!(null)).unwrap(), plain, 1.0);
+        agrees(
+            &rotary(1e4, 4096, &json!({"type": "dynamic", "factor": 4.0})).unwrap(),
+            plain,
+            1.0,
+        );
+        let linear = plain.map(|w| w / 4.0);
+        agrees(
+            &rotary(1e4, 4096, &json!({"type": "linear", "factor": 4.0})).unwrap(),
+            linear,
+            1.0,
+        );
+        let llama3 = json!({"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0, "original_max_position_embeddings": 8192});
+        agrees(
+            &rotary(5e5, 131_072, &llama3).unwrap(),
+            [
+                1.0,
+                0.193_922_76,
+                0.037_606_03,
+                0.007_292_665,
+                0.000_524_846,
+                3.428_102_4e-5,
+                6.647_87e-6,
+                1.289_173_2e-6,
+            ],
+            1.0,
+        );
+        let yarn =
+            json!({"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32_768});
+        agrees(
+            &rotary(1e6, 131_072, &yarn).unwrap(),
+            [
+                1.0,
+                0.177_827_94,
+                0.031_622_78,
+                0.004_217_56,
+                0.000_5,
+                4.445_698_5e-5,
+                7.905_694e-6,
+                1.405_853_4e-6,
+            ],
+            1.138_629_4,
+        );
+        let yarn = json!({"rope_type": "yarn", "factor": 16.0, "original_max_position_embeddings": 256,
+            "beta_fast": 16, "beta_slow": 2, "mscale": 0.7, "mscale_all_dim": 1.0, "truncate": false});
+        agrees(
+            &rotary(1e4, 4096, &yarn).unwrap(),
+            [
+                1.0,
+                0.285_350_08,
+                0.038_330_495,
+                0.001_976_423_7,
+                0.000_625,
+                0.000_197_642_37,
+                6.25e-5,
+                1.976_423_7e-5,
+            ],
+            0.934_878,
+        );
+    }
+
+    #[test]
+    fn what_cannot_turn_is_refused() {
+        let error = |scaling: Value| rotary(1e4, 4096, &scaling).unwrap_err().to_string();
+        assert!(error(json!({"type": "longrope"})).contains("known are default, linear"));
+        assert!(error(json!({"type": "linear"})).contains("no field `rope_scaling.factor`"));
+        assert!(
+            error(json!({"type": "linear", "factor": -1}))
+                .contains("`rope_scaling.factor` is -1, expected a positive")
+        );
+        assert!(error(json!({"full_attention": {}})).contains("one set"));
+    }
+}

@@ -324,6 +324,12 @@ impl Spec {
             "dtype"
         };
         raw.insert(field.to_owned(), json!(dtype));
+        // A bare model is saved with its prefix, so under the class that has one.
+        let class = match self.head {
+            Head::CausalLm => self.description.causal,
+            Head::Classifier { .. } | Head::Value => self.description.classifier,
+        };
+        raw.insert("architectures".to_owned(), json!([class]));
         raw
     }
 
@@ -378,4 +384,221 @@ fn head(fields: &Fields<'_>, kind: families::HeadKind) -> Result<Head> {
         return Ok(Head::Value);
     }
     Ok(Head::Classifier { labels })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use super::*;
+    use crate::testing::{configs, spec};
+
+    /// The message for a config.json of a family with some fields changed.
+    fn error(family: &str, change: Value) -> String {
+        let (_, mut config) = configs().into_iter().find(|(n, _)| *n == family).unwrap();
+        let Value::Object(change) = change else {
+            return String::new();
+        };
+        for (field, value) in change {
+            if value == json!("remove") {
+                config.as_object_mut().unwrap().remove(&field);
+            } else {
+                config[field] = value;
+            }
+        }
+        let error = spec(&config).unwrap_err();
+        assert_eq!(error.kind(), crate::Kind::User);
+        error.to_string()
+    }
+
+    #[test]
+    fn every_field_that_lies_is_named() {
+        for (family, change, parts) in [
+            (
+                "llama",
+                json!({"num_attention_heads": 0}),
+                &["`num_attention_heads` is 0", "from 1 to"][..],
+            ),
+            (
+                "llama",
+                json!({"num_attention_heads": "remove"}),
+                &["no field `num_attention_heads`", "llama models"],
+            ),
+            (
+                "llama",
+                json!({"num_attention_heads": 5}),
+                &["`num_attention_heads` 5 does not divide `hidden_size` 16"],
+            ),
+            (
+                "llama",
+                json!({"num_key_value_heads": 3}),
+                &["3 key and value heads do not divide 4"],
+            ),
+            (
+                "llama",
+                json!({"head_dim": 7}),
+                &["7 of 7 channels", "even"],
+            ),
+            (
+                "llama",
+                json!({"hidden_size": 16.5}),
+                &["`hidden_size` is 16.5"],
+            ),
+            (
+                "llama",
+                json!({"hidden_size": 1u64 << 60}),
+                &["`hidden_size` is 1152921504606846976"],
+            ),
+            (
+                "llama",
+                json!({"hidden_act": "tanh"}),
+                &["`hidden_act` is \"tanh\"", "silu, gelu"],
+            ),
+            (
+                "llama",
+                json!({"rms_norm_eps": 0}),
+                &["`rms_norm_eps` is 0"],
+            ),
+            (
+                "llama",
+                json!({"tie_word_embeddings": "yes"}),
+                &["`tie_word_embeddings`", "true or false"],
+            ),
+            (
+                "llama",
+                json!({"eos_token_id": "</s>"}),
+                &["`eos_token_id`", "token id"],
+            ),
+            (
+                "llama",
+                json!({"model_type": "bert"}),
+                &[
+                    "unknown model_type `bert`",
+                    "llama, mistral, qwen2, qwen3, gemma2, gpt2, gpt_neox",
+                ],
+            ),
+            (
+                "llama",
+                json!({"architectures": ["BertModel"]}),
+                &[
+                    "unknown architecture `BertModel`",
+                    "GPTNeoXForSequenceClassification",
+                ],
+            ),
+            (
+                "llama",
+                json!({"architectures": ["Qwen2ForCausalLM"]}),
+                &["`model_type` is llama but `architectures` names Qwen2ForCausalLM"],
+            ),
+            (
+                "llama",
+                json!({"architectures": "LlamaForCausalLM"}),
+                &["`architectures`", "list"],
+            ),
+            (
+                "qwen2",
+                json!({"layer_types": ["full_attention"]}),
+                &["`layer_types` lists 1 layers, but there are 2"],
+            ),
+            (
+                "qwen2",
+                json!({"layer_types": ["full_attention", "mamba"]}),
+                &["`layer_types`", "sliding_attention"],
+            ),
+            (
+                "qwen2",
+                json!({"use_sliding_window": false, "layer_types": ["full_attention", "sliding_attention"]}),
+                &["no window is set"],
+            ),
+            (
+                "gemma2",
+                json!({"use_bidirectional_attention": true}),
+                &["use_bidirectional_attention"],
+            ),
+            (
+                "gpt2",
+                json!({"n_head": 3}),
+                &["`n_head` 3 does not divide `n_embd` 16"],
+            ),
+            (
+                "gpt2",
+                json!({"add_cross_attention": true}),
+                &["add_cross_attention"],
+            ),
+            (
+                "gpt_neox",
+                json!({"rotary_pct": 0.4}),
+                &["3 of 8 channels", "rotary_pct"],
+            ),
+            (
+                "llama",
+                json!({"architectures": ["LlamaForSequenceClassification"], "id2label": {}}),
+                &["`id2label`"],
+            ),
+        ] {
+            let text = error(family, change.clone());
+            for part in parts {
+                assert!(
+                    text.contains(part) && text.starts_with("config.json: "),
+                    "{change}: `{text}` does not say `{part}`"
+                );
+            }
+        }
+        let text = Spec::from_text("{", "config.json").unwrap_err().to_string();
+        assert!(
+            text.contains("config.json: malformed JSON") && text.contains("line 1"),
+            "{text}"
+        );
+        let text = Spec::from_text("{}", "config.json")
+            .unwrap_err()
+            .to_string();
+        assert!(text.contains("no field `model_type`"), "{text}");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        assert!(
+            Spec::read(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("check the path")
+        );
+        std::fs::write(&path, b"{\"a\": \"\xff\"}").unwrap();
+        assert!(
+            Spec::read(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("not UTF-8")
+        );
+    }
+
+    #[test]
+    fn windows_fall_on_the_right_layers() {
+        let windows = |family: &str| -> Vec<Option<usize>> {
+            let (_, config) = configs().into_iter().find(|(n, _)| *n == family).unwrap();
+            spec(&config)
+                .unwrap()
+                .attention
+                .layers
+                .iter()
+                .map(|l| l.window)
+                .collect()
+        };
+        assert_eq!(windows("mistral"), [Some(8), Some(8)]);
+        assert_eq!(windows("qwen2"), [None, Some(8)]);
+        assert_eq!(windows("gemma2"), [Some(8), None]);
+        assert_eq!(windows("llama"), [None, None]);
+    }
+
+    #[test]
+    fn what_is_saved_has_every_field_that_was_read() {
+        let (_, config) = configs().into_iter().next().unwrap();
+        let saved = spec(&config).unwrap().config("float32");
+        for (field, value) in config.as_object().unwrap() {
+            let expected = if field == "torch_dtype" {
+                &json!("float32")
+            } else {
+                value
+            };
+            assert_eq!(&saved[field], expected);
+        }
+        assert_eq!(spec(&config).unwrap().tokens.eos, [2, 3]);
+    }
 }

@@ -1,16 +1,13 @@
 //! Files of tensors under any names, which nothing but their reader explains: an optimiser's moments.
 
-use std::{
-    fs::File,
-    io::{Read, Seek, SeekFrom},
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use infalign_data::write_atomic;
 
 use super::{
-    dtype::{Dtype, Stored},
-    header::{self, Entries},
+    dtype::Dtype,
+    file::TensorFile,
+    header::Entries,
     write::{encode, header as write_header},
 };
 use crate::error::{Error, Result};
@@ -18,8 +15,7 @@ use crate::error::{Error, Result};
 /// Tensors of a file, read one by one.
 #[derive(Debug)]
 pub(crate) struct Named {
-    path: PathBuf,
-    file: File,
+    file: TensorFile,
     entries: Entries,
 }
 
@@ -28,16 +24,9 @@ impl Named {
     ///
     /// # Errors
     /// A damaged header, or a file that cannot be read.
-    pub(crate) fn open(path: impl Into<PathBuf>) -> Result<Self> {
-        let path = path.into();
-        let file = File::open(&path).map_err(|e| Error::read(&path, e))?;
-        let length = file.metadata().map_err(|e| Error::read(&path, e))?.len();
-        let entries = header::read(&file, length, &path.display().to_string())?;
-        Ok(Self {
-            path,
-            file,
-            entries,
-        })
+    pub(crate) fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let (file, entries) = TensorFile::open(path.as_ref())?;
+        Ok(Self { file, entries })
     }
 
     /// Whether there is a tensor of this name.
@@ -50,21 +39,12 @@ impl Named {
     /// # Errors
     /// No tensor of this name; the disk may fail.
     pub(crate) fn tensor(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
-        let missing = || Error::MissingTensors {
-            file: self.path.display().to_string(),
+        let entry = self.entries.get(name).ok_or_else(|| Error::MissingTensors {
+            file: self.file.path.display().to_string(),
             names: vec![name.to_owned()],
-        };
-        let entry = self.entries.get(name).ok_or_else(missing)?;
-        let Stored::Weights(dtype) = entry.stored else {
-            return Err(missing());
-        };
-        let read = |e| Error::read(&self.path, e);
-        let mut file = &self.file;
-        file.seek(SeekFrom::Start(entry.start)).map_err(read)?;
-        let mut bytes = vec![0; usize::try_from(entry.bytes).map_err(|_| Error::bug("a tensor beyond this machine"))?];
-        file.read_exact(&mut bytes).map_err(read)?;
-        let mut values = Vec::with_capacity(entry.shape.iter().product());
-        dtype.decode(&bytes, &mut values);
+        })?;
+        let mut values = Vec::new();
+        self.file.append(name, entry, &mut values)?;
         Ok((entry.shape.clone(), values))
     }
 

@@ -6,32 +6,28 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::File,
-    io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::OnceLock,
 };
 
 use super::{
     INDEX, SINGLE,
     dtype::{Dtype, Stored},
-    header::{self, Entry},
+    file::TensorFile,
+    header::Entry,
     index,
 };
 use crate::{
     error::{Error, Result},
     json,
     spec::{Head, Spec},
-    tensors::TensorRule,
+    tensors::{Layout, Part, TensorRule},
 };
-
-/// Bytes read at once: within a level-two cache, and whole elements.
-const PIECE: usize = 1 << 18;
 
 /// The weights of a folder, under our names; nothing is read before it is asked for.
 #[derive(Debug)]
 pub struct Weights {
-    files: Vec<(PathBuf, File)>,
+    files: Vec<TensorFile>,
     /// By the hub's name: file and place.
     entries: BTreeMap<String, (usize, Entry)>,
     rules: Vec<TensorRule>,
@@ -54,8 +50,8 @@ impl Weights {
         let mut files = Vec::new();
         let mut entries = BTreeMap::new();
         let named = if single.exists() {
-            let (file, found) = open_file(&single)?;
-            files.push((single.clone(), file));
+            let (file, found) = TensorFile::open(&single)?;
+            files.push(file);
             entries.extend(found.into_iter().map(|(name, entry)| (name, (0, entry))));
             single
         } else if index_path.exists() {
@@ -103,24 +99,9 @@ impl Weights {
                 };
                 let (at, entry) = &self.entries[&name];
                 let expected = rule.hub_shape(part);
-                let place = || self.files[*at].0.display().to_string();
-                if entry.shape != expected {
-                    return Err(Error::Shape {
-                        file: place(),
-                        tensor: name,
-                        found: entry.shape.clone(),
-                        expected,
-                    });
-                }
-                if let Stored::Other { name: dtype, .. } = entry.stored {
-                    return Err(Error::Tensor {
-                        file: place(),
-                        tensor: name,
-                        what: format!(
-                            "stored as {dtype}; weights are read from F32, BF16, F16 and F64: save it as one of them"
-                        ),
-                    });
-                }
+                let file = &self.files[*at];
+                file.shape(&name, entry, expected)?;
+                file.weights(&name, entry)?;
                 used.insert(name);
             }
             self.by_name.insert(rule.name.clone(), self.rules.len());
@@ -172,24 +153,12 @@ impl Weights {
             .hub_name(&rule.parts[0])
             .ok_or_else(|| Error::bug("the embedding was found and is gone"))?;
         let (other_at, other) = &self.entries[&hub];
-        let same = entry.shape == other.shape && entry.bytes == other.bytes && {
-            let mut same = true;
-            let (mut a, mut b) = (vec![0; PIECE], vec![0; PIECE]);
-            let mut done = 0;
-            while same && done < entry.bytes {
-                let n = piece(entry.bytes - done);
-                self.read_at(*at, entry.start + done, &mut a[..n])?;
-                self.read_at(*other_at, other.start + done, &mut b[..n])?;
-                same = a[..n] == b[..n];
-                done += n as u64;
-            }
-            same
-        };
+        let same = self.files[*at].same(entry, &self.files[*other_at], other)?;
         if same {
             return Ok(());
         }
         Err(Error::Tensor {
-            file: self.files[*at].0.display().to_string(),
+            file: self.files[*at].path.display().to_string(),
             tensor: head.to_owned(),
             what: format!(
                 "config.json ties it to `{hub}` (`tie_word_embeddings`), but they differ; set `tie_word_embeddings` to false there"
@@ -198,7 +167,7 @@ impl Weights {
     }
 
     /// The name under which this file has a part.
-    fn hub_name(&self, part: &crate::tensors::Part) -> Option<String> {
+    fn hub_name(&self, part: &Part) -> Option<String> {
         let prefix = if self.bare { "" } else { part.prefix };
         let first = format!("{prefix}{}", part.hub);
         if self.entries.contains_key(&first) {
@@ -258,72 +227,22 @@ impl Weights {
                 Error::bug(format!("tensor `{}` was found and is gone", part.hub))
             })?;
             let (at, entry) = &self.entries[&hub];
-            if part.layout == crate::tensors::Layout::Same {
-                self.append(*at, entry, &mut values)?;
+            if part.layout == Layout::Same {
+                self.files[*at].append(&hub, entry, &mut values)?;
             } else {
                 let mut piece = Vec::with_capacity(part.rows.len() * row_len);
-                self.append(*at, entry, &mut piece)?;
+                self.files[*at].append(&hub, entry, &mut piece)?;
                 values.append(&mut part.layout.to_ours(piece, row_len));
             }
         }
         Ok((rule.shape.clone(), values))
     }
-
-    fn append(&self, at: usize, entry: &Entry, values: &mut Vec<f32>) -> Result<()> {
-        let Stored::Weights(dtype) = entry.stored else {
-            return Err(Error::bug("a tensor of another type passed the check"));
-        };
-        let mut buffer = vec![0; piece(entry.bytes)];
-        let mut done = 0;
-        while done < entry.bytes {
-            let n = piece(entry.bytes - done);
-            self.read_at(at, entry.start + done, &mut buffer[..n])?;
-            dtype.decode(&buffer[..n], values);
-            done += n as u64;
-        }
-        Ok(())
-    }
-
-    fn read_at(&self, at: usize, offset: u64, buffer: &mut [u8]) -> Result<()> {
-        let (path, file) = &self.files[at];
-        read_exact_at(file, buffer, offset).map_err(|e| Error::read(path, e))
-    }
-}
-
-/// The next piece of so many bytes left.
-fn piece(left: u64) -> usize {
-    usize::try_from(left).map_or(PIECE, |n| n.min(PIECE))
-}
-
-#[cfg(unix)]
-fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
-}
-
-#[cfg(windows)]
-fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
-    while !buffer.is_empty() {
-        let n = std::os::windows::fs::FileExt::seek_read(file, buffer, offset)?;
-        if n == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        buffer = &mut buffer[n..];
-        offset += n as u64;
-    }
-    Ok(())
-}
-
-fn open_file(path: &Path) -> Result<(File, header::Entries)> {
-    let file = File::open(path).map_err(|e| Error::read(path, e))?;
-    let length = file.metadata().map_err(|e| Error::read(path, e))?.len();
-    let entries = header::read(&file, length, &path.display().to_string())?;
-    Ok((file, entries))
 }
 
 fn open_shards(
     folder: &Path,
     index_path: &Path,
-    files: &mut Vec<(PathBuf, File)>,
+    files: &mut Vec<TensorFile>,
     entries: &mut BTreeMap<String, (usize, Entry)>,
 ) -> Result<()> {
     let name = index_path.display().to_string();
@@ -339,7 +258,7 @@ fn open_shards(
                 "it names the shard `{shard}`, which is not there"
             )));
         }
-        let (file, found) = open_file(&path)?;
+        let (file, found) = TensorFile::open(&path)?;
         for (tensor, entry) in found {
             match map.get(&tensor) {
                 Some(claimed) if claimed == shard => {}
@@ -356,7 +275,7 @@ fn open_shards(
             }
             entries.insert(tensor, (files.len(), entry));
         }
-        files.push((path, file));
+        files.push(file);
     }
     match map
         .iter()
