@@ -9,7 +9,7 @@ use std::{any::Any, fmt::Debug, sync::Arc};
 use burn::{
     Tensor,
     backend::{
-        Autodiff, Device as _, DispatchDevice, Flex, TensorMetadata,
+        Autodiff, DispatchDevice, Flex, TensorMetadata,
         autodiff::{
             checkpoint::base::Checkpointer,
             checkpoint::strategy::NoCheckpointing,
