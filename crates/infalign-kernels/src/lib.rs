@@ -11,3 +11,24 @@
 //!   sums of a fixed number of rows;
 //! - work is spread over the current `rayon` pool; small work stays on the caller's thread;
 //! - instruction sets are chosen at run time.
+
+pub mod activation;
+pub mod adamw;
+pub mod attention;
+pub mod embedding;
+pub mod exp;
+pub mod layer_norm;
+pub mod linear;
+pub mod norm2;
+pub mod rms_norm;
+pub mod rotary;
+pub mod tanh;
+pub mod vocab;
+
+mod aligned;
+#[cfg(test)]
+mod check;
+mod lanes;
+mod parallel;
+
+pub use parallel::Write;

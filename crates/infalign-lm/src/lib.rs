@@ -1,3 +1,48 @@
 //! Decoder-only language models and reward heads: load, save, tokenise, sample, score log-probabilities, train a step.
 
+mod batch;
+mod chat;
+mod detokenise;
+mod device;
+mod error;
+mod families;
+mod folder;
+#[doc(hidden)]
+pub mod fuzz;
+mod json;
+mod model;
+mod ops;
+#[cfg(test)]
+mod parity;
+mod replace;
+mod rope;
 pub mod sample;
+mod score;
+mod spec;
+mod tensors;
+#[cfg(test)]
+mod testing;
+mod tokenizer;
+mod train;
+mod train_bpe;
+mod weights;
+
+pub use batch::Batch;
+pub use chat::{ChatOptions, ChatTemplate};
+pub use detokenise::Stream;
+pub use device::{DeviceKind, DeviceName, Precision, open as open_device};
+pub use error::{Error, Kind, Result};
+pub use folder::Folder;
+pub use model::Decoder;
+pub use ops::head::{RowGrad, RowStats};
+pub use replace::check_target;
+pub use rope::Rotary;
+pub use score::{Scored, Sequence, classify, score};
+pub use spec::{
+    Activation, Attention, Head, LayerAttention, Mlp, Norm, Placement, Positions, Spec, TokenIds,
+};
+pub use tensors::{AdapterTarget, TensorRule};
+pub use tokenizer::Tokenizer;
+pub use train::{AdamW, AdamWConfig, Gradients, Objective, Update, gradients};
+pub use train_bpe::train_bpe;
+pub use weights::{Adapter, AdapterMatrix, Dtype, Weights, WriteOptions, write_weights};

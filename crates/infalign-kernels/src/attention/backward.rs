@@ -1,0 +1,276 @@
+//! The backward pass of one key/value head of one sequence, sixteen query rows at a time.
+
+use pulp::{Simd, WithSimd};
+
+use super::forward::{products, weighted};
+use super::load::{grow, head, padded, transpose};
+use super::tiles::{Tile, by_columns};
+use super::{Attention, TILE};
+use crate::exp::exp;
+use crate::lanes::sum2;
+use crate::tanh::tanh;
+
+/// Query rows of a block: enough that adding to dk and dv is not bound by reading and writing them.
+const BLOCK: usize = 16;
+
+pub(super) struct Task<'a> {
+    pub(super) attention: Attention<'a>,
+    pub(super) kv_head: usize,
+    pub(super) qkv: &'a [f32],         // (T, qkv width)
+    pub(super) out: &'a [f32],         // (T, out width)
+    pub(super) lse: &'a [f32],         // (T, heads)
+    pub(super) dout: &'a [f32],        // (T, out width)
+    pub(super) dq: Vec<&'a mut [f32]>, // T rows of (group, head size)
+    pub(super) dk: Vec<&'a mut [f32]>, // T rows of (head size)
+    pub(super) dv: Vec<&'a mut [f32]>,
+}
+
+#[derive(Default)]
+pub(super) struct Scratch {
+    keys: Vec<f32>,   // (T, padded head size), rotated
+    values: Vec<f32>, // (T, padded head size)
+    keys_t: Vec<f32>, // (tiles, head size, TILE)
+    values_t: Vec<f32>,
+    dk: Vec<f32>, // (T, padded head size), of the rotated keys
+    dv: Vec<f32>,
+    queries: Vec<f32>, // (BLOCK, padded head size), rotated and scaled
+    dout: Vec<f32>,    // (BLOCK, padded head size)
+    p: Vec<f32>,       // (BLOCK, visible tiles · TILE): scores, then probabilities
+    ds: Vec<f32>,      // (BLOCK, visible tiles · TILE): dout · v, then gradients of scores
+    dq: Vec<f32>,      // (R, padded head size)
+}
+
+pub(super) struct Run<'a, 'b> {
+    pub(super) task: Task<'a>,
+    pub(super) scratch: &'b mut Scratch,
+}
+
+impl WithSimd for Run<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        if S::F32_LANES >= 16 {
+            backward::<S, 8>(simd, self.task, self.scratch);
+        } else {
+            backward::<S, 4>(simd, self.task, self.scratch);
+        }
+    }
+}
+
+#[inline(always)]
+fn backward<S: Simd, const R: usize>(simd: S, task: Task<'_>, scratch: &mut Scratch) {
+    let Task {
+        attention,
+        kv_head,
+        qkv,
+        out,
+        lse,
+        dout,
+        mut dq,
+        mut dk,
+        mut dv,
+    } = task;
+    let (d, dp, group) = (
+        attention.head_dim,
+        padded(attention.head_dim),
+        attention.group(),
+    );
+    let (t, width, out_width) = (dq.len(), attention.qkv_width(), attention.out_width());
+    let tiles = t.div_ceil(TILE);
+    let padded_rows = tiles * TILE * dp;
+    for buffer in [
+        &mut scratch.keys,
+        &mut scratch.values,
+        &mut scratch.dk,
+        &mut scratch.dv,
+    ] {
+        grow(buffer, padded_rows);
+    }
+    grow(&mut scratch.keys_t, tiles * TILE * d);
+    grow(&mut scratch.values_t, tiles * TILE * d);
+    grow(&mut scratch.queries, BLOCK * dp);
+    grow(&mut scratch.dout, BLOCK * dp);
+    grow(&mut scratch.p, BLOCK * tiles * TILE);
+    grow(&mut scratch.ds, BLOCK * tiles * TILE);
+    grow(&mut scratch.dq, R * dp);
+    let keys = &mut scratch.keys[..padded_rows];
+    let values = &mut scratch.values[..padded_rows];
+    let keys_t = &mut scratch.keys_t[..tiles * TILE * d];
+    let values_t = &mut scratch.values_t[..tiles * TILE * d];
+    let (dk_sum, dv_sum) = (
+        &mut scratch.dk[..padded_rows],
+        &mut scratch.dv[..padded_rows],
+    );
+    dk_sum.fill(0.0);
+    dv_sum.fill(0.0);
+    let queries = &mut scratch.queries[..BLOCK * dp];
+    let douts = &mut scratch.dout[..BLOCK * dp];
+
+    let k_at = (attention.heads + kv_head) * d;
+    let v_at = k_at + attention.kv_heads * d;
+    for (i, row) in qkv.chunks_exact(width).enumerate() {
+        head(
+            &row[k_at..k_at + d],
+            attention.rotary,
+            i,
+            1.0,
+            &mut keys[i * dp..][..dp],
+        );
+        head(
+            &row[v_at..v_at + d],
+            None,
+            i,
+            1.0,
+            &mut values[i * dp..][..dp],
+        );
+    }
+    keys[t * dp..].fill(0.0);
+    values[t * dp..].fill(0.0);
+    transpose(keys, dp, d, keys_t);
+    transpose(values, dp, d, values_t);
+
+    for g in 0..group {
+        let h = kv_head * group + g;
+        for i0 in (0..t).step_by(BLOCK) {
+            let rows = BLOCK.min(t - i0);
+            for r in 0..rows {
+                let i = i0 + r;
+                let from = &qkv[i * width + h * d..][..d];
+                let to = &mut queries[r * dp..][..dp];
+                head(from, attention.rotary, i, attention.scale, to);
+                let from = &dout[i * out_width + h * d..][..d];
+                head(from, None, i, 1.0, &mut douts[r * dp..][..dp]);
+            }
+            queries[rows * dp..].fill(0.0);
+            douts[rows * dp..].fill(0.0);
+
+            let first = attention.first_visible(i0) / TILE;
+            let stride = ((i0 + BLOCK - 1) / TILE + 1 - first) * TILE;
+            let p = &mut scratch.p[..BLOCK * stride];
+            let ds = &mut scratch.ds[..BLOCK * stride];
+            for r in (0..BLOCK).step_by(R) {
+                let (q, o) = (&queries[r * dp..], &douts[r * dp..]);
+                let (kt, vt) = (&keys_t[first * TILE * d..], &values_t[first * TILE * d..]);
+                products::<S, R>(simd, q, dp, d, kt, &mut p[r * stride..][..R * stride]);
+                products::<S, R>(simd, o, dp, d, vt, &mut ds[r * stride..][..R * stride]);
+            }
+            for r in 0..rows {
+                let i = i0 + r;
+                let at = i * out_width + h * d;
+                let delta = sum2(&out[at..at + d], &dout[at..at + d], |x, y| x * y);
+                let (p, ds) = (
+                    &mut p[r * stride..][..stride],
+                    &mut ds[r * stride..][..stride],
+                );
+                let visible = attention.first_visible(i) - first * TILE..i + 1 - first * TILE;
+                let lse = lse[i * attention.heads + h];
+                score_gradients(p, ds, visible, lse, delta, attention.softcap);
+            }
+            p[rows * stride..].fill(0.0);
+            ds[rows * stride..].fill(0.0);
+
+            for r0 in (0..rows).step_by(R) {
+                let steps = (i0 + r0 + R).min(t) - first * TILE;
+                let a = &ds[r0 * stride..];
+                let keys = &keys[first * TILE * dp..];
+                weighted::<S, R>(simd, a, stride, steps, keys, dp, &mut scratch.dq);
+                for r in 0..R.min(rows - r0) {
+                    let to = &mut dq[i0 + r0 + r][g * d..][..d];
+                    for (to, from) in to.iter_mut().zip(&scratch.dq[r * dp..]) {
+                        *to = from * attention.scale;
+                    }
+                    if let Some(rotary) = attention.rotary {
+                        rotary.apply_backward(to, i0 + r0 + r);
+                    }
+                }
+            }
+
+            let steps = i0 + rows - first * TILE;
+            let from = first * TILE * dp;
+            add_columns::<S, R>(simd, p, stride, steps, douts, dp, &mut dv_sum[from..]);
+            add_columns::<S, R>(simd, ds, stride, steps, queries, dp, &mut dk_sum[from..]);
+        }
+    }
+    for i in 0..t {
+        dk[i].copy_from_slice(&dk_sum[i * dp..][..d]);
+        if let Some(rotary) = attention.rotary {
+            rotary.apply_backward(dk[i], i);
+        }
+        dv[i].copy_from_slice(&dv_sum[i * dp..][..d]);
+    }
+}
+
+/// Turns a row of scores into probabilities, and dout · v into gradients of scores before the cap; both are 0 where not visible.
+#[inline(always)]
+fn score_gradients(
+    p: &mut [f32],
+    ds: &mut [f32],
+    visible: core::ops::Range<usize>,
+    lse: f32,
+    delta: f32,
+    softcap: Option<f32>,
+) {
+    p[..visible.start].fill(0.0);
+    ds[..visible.start].fill(0.0);
+    p[visible.end..].fill(0.0);
+    ds[visible.end..].fill(0.0);
+    let seen = p[visible.clone()].iter_mut().zip(&mut ds[visible]);
+    if let Some(cap) = softcap {
+        let inverse = 1.0 / cap;
+        for (p, ds) in seen {
+            let tanh = tanh(*p * inverse);
+            *p = exp(cap * tanh - lse);
+            *ds = *p * (*ds - delta) * (1.0 - tanh * tanh);
+        }
+    } else {
+        for (p, ds) in seen {
+            *p = exp(*p - lse);
+            *ds = *p * (*ds - delta);
+        }
+    }
+}
+
+/// to[j] += Σᵣ a[r][j] · rows[r] for the first `columns` j, over the block's rows in order.
+#[inline(always)]
+fn add_columns<S: Simd, const R: usize>(
+    simd: S,
+    a: &[f32], // (BLOCK, stride)
+    stride: usize,
+    columns: usize,
+    rows: &[f32], // (BLOCK, dp)
+    dp: usize,
+    to: &mut [f32], // (columns, dp)
+) {
+    let width = dp / S::F32_LANES;
+    let rows = S::as_simd_f32s(rows).0;
+    let to = S::as_mut_simd_f32s(to).0;
+    for j in (0..columns).step_by(R) {
+        let mut at = 0;
+        while at + 2 <= width {
+            add::<S, R, 2>(simd, &a[j..], stride, rows, width, at, &mut to[j * width..]);
+            at += 2;
+        }
+        if at < width {
+            add::<S, R, 1>(simd, &a[j..], stride, rows, width, at, &mut to[j * width..]);
+        }
+    }
+}
+
+#[inline(always)]
+fn add<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    a: &[f32],
+    stride: usize,
+    rows: &[S::f32s],
+    width: usize,
+    at: usize,
+    to: &mut [S::f32s],
+) {
+    let mut acc: Tile<S, R, V> =
+        core::array::from_fn(|r| core::array::from_fn(|v| to[r * width + at + v]));
+    by_columns(simd, a, stride, rows, width, at, &mut acc);
+    for r in 0..R {
+        to[r * width + at..][..V].copy_from_slice(&acc[r]);
+    }
+}

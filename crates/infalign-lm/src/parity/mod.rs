@@ -1,0 +1,4 @@
+//! Agreement with transformers, PyTorch and peft, by the fixtures of `tests/parity`.
+
+mod files;
+mod numbers;

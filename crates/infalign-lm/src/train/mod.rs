@@ -1,0 +1,8 @@
+//! A step of training: gradients of a loss, and an optimiser that follows them.
+
+mod gradients;
+mod optimiser;
+mod state;
+
+pub use gradients::{Gradients, Objective, gradients};
+pub use optimiser::{AdamW, AdamWConfig, Update};
