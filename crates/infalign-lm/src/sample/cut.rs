@@ -1,7 +1,7 @@
 //! Which tokens top-k, top-p and min-p keep, as transformers' logits warpers do, without sorting the vocabulary.
 //!
 //! Order (transformers 5, `generation/utils.py`, `_get_logits_processor`): temperature, top-k, top-p, min-p; each sees what the ones before
-//! left. With scores s_i = l_i / T and z_i = s_i − max s:
+//! left. With scores `s_i = l_i / T` and `z_i = s_i − max s`:
 //!
 //! ```text
 //! top-k: removes s_i < the k-th largest score                      (all that tie with the k-th stay)
@@ -22,7 +22,7 @@
 
 use std::cmp::Ordering;
 
-use infalign_kernels::exp::exp;
+use super::softmax;
 
 /// Tokens of which the maximum is taken together.
 const BLOCK: usize = 32;
@@ -113,9 +113,8 @@ impl Truncation {
             cut.score = kth_largest(scores, self.top_k, values);
         }
         if self.top_p < 1.0 {
-            let inverse = 1.0 / self.temperature;
-            let weight = |i: usize| exp((row[i] - max) * inverse);
-            self.nucleus(scores, weight, &mut cut, nucleus);
+            softmax::weights(row, max, self.temperature, values);
+            self.nucleus(scores, values, &mut cut, nucleus);
         }
         if self.min_p > 0.0 {
             cut.floor = self.min_p.ln() as f32;
@@ -123,30 +122,24 @@ impl Truncation {
         cut
     }
 
-    fn nucleus(
-        &self,
-        scores: &[f32],
-        weight: impl Fn(usize) -> f32,
-        cut: &mut Cut,
-        into: &mut Vec<Candidate>,
-    ) {
+    fn nucleus(&self, scores: &[f32], weights: &[f32], cut: &mut Cut, into: &mut Vec<Candidate>) {
         let limit = (1.0 - self.top_p) as f32;
-        let kept = |i: usize| scores[i] >= cut.score;
         into.clear();
-        let mut total = 0.0;
-        for i in (0..scores.len()).filter(|&i| kept(i)) {
-            total += f64::from(weight(i));
-        }
+        let all = || scores.iter().zip(weights).enumerate();
+        let kept = |s: f32| s >= cut.score;
+        let total: f64 = all()
+            .filter(|&(_, (&s, _))| kept(s))
+            .map(|(_, (_, &w))| f64::from(w))
+            .sum();
         // Half of the bound: no rounding can then make the unseen tokens hold more than 1 − p.
         let light = (0.5 * f64::from(limit) * total / scores.len() as f64) as f32;
         let mut removed = 0.0;
-        for i in (0..scores.len()).filter(|&i| kept(i)) {
-            let weight = weight(i);
+        for (i, (&score, &weight)) in all().filter(|&(_, (&s, _))| kept(s)) {
             if weight < light {
                 removed += f64::from(weight);
             } else {
                 into.push(Candidate {
-                    score: scores[i] + 0.0, // −0 and 0 tie
+                    score: score + 0.0, // −0 and 0 tie
                     id: i as u32,
                     weight,
                 });

@@ -1,5 +1,7 @@
 //! Tests of the filter: against transformers' warpers written plainly, by χ², at ties and at the edges.
 
+#![expect(clippy::unwrap_used, reason = "what the tests feed in is valid")]
+
 use proptest::prelude::*;
 
 use super::*;

@@ -34,6 +34,7 @@ pub(super) fn draw(
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "what the tests feed in is valid")]
 mod tests {
     use super::*;
     use crate::sample::Sampling;

@@ -1,5 +1,7 @@
 //! Tests of the scheduler on a toy engine that counts its memory and dies when more is used than it has.
 
+#![expect(clippy::unwrap_used, reason = "what the tests feed in is valid")]
+
 use std::{cell::Cell, sync::Arc};
 
 use proptest::prelude::*;

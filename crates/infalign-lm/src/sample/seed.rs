@@ -7,8 +7,8 @@
 //! u_t = (w_t >> 11) · 2⁻⁵³,  w_t = the t-th 64-bit word of ChaCha8 with this key (nonce 0)
 //! ```
 //!
-//! The parts of fixed length come first, so that different triples never hash the same bytes. u_t is uniform on the multiples of 2⁻⁵³ in
-//! [0, 1). ChaCha counts its blocks, so that any t can be had at once.
+//! The parts of fixed length come first, so that different triples never hash the same bytes. `u_t` is uniform on the multiples of 2⁻⁵³ in
+//! [0, 1). `ChaCha` counts its blocks, so that any t can be had at once.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

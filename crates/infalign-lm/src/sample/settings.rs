@@ -82,26 +82,26 @@ impl Sampling {
     pub fn validate(&self) -> Result<()> {
         let t = self.temperature;
         if t != 0.0 && !(t.is_finite() && t >= COLDEST) {
-            return Err(bad("temperature", t, "0 (greedy), or 0.000001 and more"));
+            return Err(bad("temperature", &t, "0 (greedy), or 0.000001 and more"));
         }
         if !(self.top_p > 0.0 && self.top_p <= 1.0) {
-            return Err(bad("top_p", self.top_p, "above 0 and at most 1 (1: off)"));
+            return Err(bad("top_p", &self.top_p, "above 0 and at most 1 (1: off)"));
         }
         if !(0.0..=1.0).contains(&self.min_p) {
-            return Err(bad("min_p", self.min_p, "from 0 (off) to 1"));
+            return Err(bad("min_p", &self.min_p, "from 0 (off) to 1"));
         }
         if self.max_tokens == 0 {
-            return Err(bad("max_tokens", 0, "at least 1"));
+            return Err(bad("max_tokens", &0, "at least 1"));
         }
         if let Some(at) = self.stop.iter().position(String::is_empty) {
             let found = format!("an empty string at position {at}");
-            return Err(bad("stop", found, "texts of at least one character"));
+            return Err(bad("stop", &found, "texts of at least one character"));
         }
         Ok(())
     }
 }
 
-fn bad(field: &'static str, found: impl ToString, allowed: &'static str) -> Error {
+fn bad(field: &'static str, found: &dyn ToString, allowed: &'static str) -> Error {
     Error::Setting {
         field,
         found: found.to_string(),
@@ -110,6 +110,7 @@ fn bad(field: &'static str, found: impl ToString, allowed: &'static str) -> Erro
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "what the tests feed in is valid")]
 mod tests {
     use super::*;
 

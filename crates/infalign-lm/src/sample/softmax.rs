@@ -4,7 +4,7 @@
 //! m = max l_i,  z_i = (l_i − m) / T,  w_i = e^{z_i} · 1[token i is kept],  Z = Σ w_i,  Z₁ = Σ e^{l_i − m}
 //! ```
 //!
-//! Inverse CDF: the token is the first i with w_0 + … + w_i > u Z. Weights are `f32`; within a block of 128 they are summed in 16 lanes in
+//! Inverse CDF: the token is the first i with `w_0 + … + w_i > u Z`. Weights are `f32`; within a block of 128 they are summed in 16 lanes in
 //! a fixed order, blocks are added in `f64`: the relative error of Z is at most about 10 · 2⁻²⁴. A row's result is a function of the row.
 //!
 //! | row | result |
@@ -14,7 +14,7 @@
 //! | rounding carries u Z past the last weight | the last token with a weight |
 
 use infalign_kernels::exp::exp;
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 
 use super::cut::Cut;
 
@@ -23,25 +23,58 @@ const BLOCK: usize = 128;
 
 /// Largest logit; NaN is passed over, and −∞ stands for an empty row.
 pub(super) fn max(row: &[f32]) -> f32 {
+    Arch::new().dispatch(Max(row))
+}
+
+// Types, not closures: a closure that could be called twice reaches the vectorised caller through a shim that is not inlined.
+struct Max<'a>(&'a [f32]);
+
+impl NullaryFnOnce for Max<'_> {
+    type Output = f32;
+
     #[inline(always)]
-    fn larger(a: f32, b: f32) -> f32 {
-        if b > a { b } else { a }
-    }
-    Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            let mut lanes = [f32::NEG_INFINITY; 4 * LANES];
-            let chunks = row.chunks_exact(4 * LANES);
-            let tail = chunks.remainder();
-            for chunk in chunks {
-                for (lane, &x) in lanes.iter_mut().zip(chunk) {
-                    *lane = larger(*lane, x);
-                }
+    fn call(self) -> f32 {
+        let mut lanes = [f32::NEG_INFINITY; 4 * LANES];
+        let chunks = self.0.chunks_exact(4 * LANES);
+        let tail = chunks.remainder();
+        for chunk in chunks {
+            for (lane, &x) in lanes.iter_mut().zip(chunk) {
+                *lane = larger(*lane, x);
             }
-            let whole = lanes.iter().fold(f32::NEG_INFINITY, |a, &b| larger(a, b));
-            tail.iter().fold(whole, |a, &b| larger(a, b))
-        },
-    )
+        }
+        let whole = lanes.iter().fold(f32::NEG_INFINITY, |a, &b| larger(a, b));
+        tail.iter().fold(whole, |a, &b| larger(a, b))
+    }
+}
+
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if b > a { b } else { a }
+}
+
+/// `e^{(l_i − max) / T}` of a whole row.
+pub(super) fn weights(row: &[f32], max: f32, temperature: f32, into: &mut Vec<f32>) {
+    into.clear();
+    into.extend_from_slice(row);
+    let inverse = 1.0 / temperature;
+    Arch::new().dispatch(InPlace { into, max, inverse });
+}
+
+struct InPlace<'a> {
+    into: &'a mut [f32],
+    max: f32,
+    inverse: f32,
+}
+
+impl NullaryFnOnce for InPlace<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for w in self.into {
+            *w = exp((*w - self.max) * self.inverse);
+        }
+    }
 }
 
 /// How a row's logits become weights.
@@ -62,7 +95,7 @@ pub(super) struct Sums {
 }
 
 impl Weights {
-    /// ln w_i as sampled from, not normalised.
+    /// `ln w_i` as sampled from, not normalised.
     pub(super) fn log_weight(&self, logit: f32) -> f64 {
         (f64::from(logit) - f64::from(self.max)) / f64::from(self.temperature)
     }
@@ -98,32 +131,12 @@ impl Weights {
     }
 
     fn pass<const APART: bool, const CUT: bool>(&self, row: &[f32], blocks: &mut [f32]) -> Sums {
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                let mut sums = Sums {
-                    sampled: 0.0,
-                    untempered: 0.0,
-                };
-                let mut weights = [0.0; BLOCK];
-                for (b, (into, block)) in blocks.iter_mut().zip(row.chunks(BLOCK)).enumerate() {
-                    let logits = padded(block);
-                    self.block::<CUT>(&logits, b * BLOCK, &mut weights);
-                    *into = sum(&weights);
-                    sums.sampled += f64::from(*into);
-                    if APART {
-                        for (w, &l) in weights.iter_mut().zip(&logits) {
-                            *w = exp(l - self.max);
-                        }
-                        sums.untempered += f64::from(sum(&weights));
-                    }
-                }
-                if !APART {
-                    sums.untempered = sums.sampled;
-                }
-                sums
-            },
-        )
+        let weights = *self;
+        Arch::new().dispatch(Pass::<APART, CUT> {
+            weights,
+            row,
+            blocks,
+        })
     }
 
     /// w of one block, of which the first token is `first`.
@@ -163,18 +176,11 @@ impl Weights {
         }
         let b = found.unwrap_or(last);
         let first = b * BLOCK;
-        let mut weights = [0.0; BLOCK];
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                let logits = padded(&row[first..row.len().min(first + BLOCK)]);
-                if self.cut.is_some() {
-                    self.block::<true>(&logits, first, &mut weights);
-                } else {
-                    self.block::<false>(&logits, first, &mut weights);
-                }
-            },
-        );
+        let weights = Arch::new().dispatch(Again {
+            weights: *self,
+            logits: padded(&row[first..row.len().min(first + BLOCK)]),
+            first,
+        });
         // Added one by one the block's sum may round to less than in lanes: then its last token with a weight.
         let mut token = first;
         for (i, &w) in weights.iter().enumerate() {
@@ -187,6 +193,67 @@ impl Weights {
             }
         }
         token
+    }
+}
+
+/// The sums over a row; `APART`: Z₁ is not Z, `CUT`: there is a cut.
+struct Pass<'a, const APART: bool, const CUT: bool> {
+    weights: Weights,
+    row: &'a [f32],
+    blocks: &'a mut [f32],
+}
+
+impl<const APART: bool, const CUT: bool> NullaryFnOnce for Pass<'_, APART, CUT> {
+    type Output = Sums;
+
+    #[inline(always)]
+    fn call(self) -> Sums {
+        let mut sums = Sums {
+            sampled: 0.0,
+            untempered: 0.0,
+        };
+        let mut weights = [0.0; BLOCK];
+        let blocks = self.blocks.iter_mut().zip(self.row.chunks(BLOCK));
+        for (b, (into, block)) in blocks.enumerate() {
+            let logits = padded(block);
+            self.weights.block::<CUT>(&logits, b * BLOCK, &mut weights);
+            *into = sum(&weights);
+            sums.sampled += f64::from(*into);
+            if APART {
+                for (w, &l) in weights.iter_mut().zip(&logits) {
+                    *w = exp(l - self.weights.max);
+                }
+                sums.untempered += f64::from(sum(&weights));
+            }
+        }
+        if !APART {
+            sums.untempered = sums.sampled;
+        }
+        sums
+    }
+}
+
+/// The weights of one block once more.
+struct Again {
+    weights: Weights,
+    logits: [f32; BLOCK],
+    first: usize,
+}
+
+impl NullaryFnOnce for Again {
+    type Output = [f32; BLOCK];
+
+    #[inline(always)]
+    fn call(self) -> [f32; BLOCK] {
+        let mut weights = [0.0; BLOCK];
+        if self.weights.cut.is_some() {
+            self.weights
+                .block::<true>(&self.logits, self.first, &mut weights);
+        } else {
+            self.weights
+                .block::<false>(&self.logits, self.first, &mut weights);
+        }
+        weights
     }
 }
 

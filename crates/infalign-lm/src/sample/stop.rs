@@ -152,6 +152,7 @@ impl<'a> StopStrings<'a> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "what the tests feed in is valid")]
 mod tests {
     use super::*;
     use proptest::prelude::*;
