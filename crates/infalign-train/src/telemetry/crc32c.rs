@@ -1,4 +1,4 @@
-//! CRC-32C (Castagnoli) and the mask that TFRecord puts over it.
+//! CRC-32C (Castagnoli) and the mask that `TFRecord` puts over it.
 //!
 //! ```text
 //! reflected polynomial 0x82F63B78, register starts at and is xored with 2³²−1   (RFC 3720 §12.1)
@@ -31,7 +31,7 @@ pub(super) fn crc32c(bytes: &[u8]) -> u32 {
     })
 }
 
-/// The checksum as TFRecord stores it.
+/// The checksum as `TFRecord` stores it.
 pub(super) fn masked(bytes: &[u8]) -> u32 {
     crc32c(bytes).rotate_right(15).wrapping_add(0xA282_EAD8)
 }
