@@ -4,7 +4,7 @@
 //! |---|---|
 //! | plain text | one document; lines that are exactly the separator end one and begin the next |
 //! | the last line break of a document | belongs to the separator or the end of the file: left out |
-//! | a document longer than 16 MiB | several pieces, cut at line breaks where there are any |
+//! | a document longer than 1 MiB | several pieces, cut at line breaks where there are any |
 //! | JSON: a string | a document |
 //! | JSON: an object | the text column, `text` by habit |
 //! | an empty document | skipped |
@@ -28,8 +28,8 @@ use crate::{
 pub const DOCUMENT_SEPARATOR: &str = "<|endoftext|>";
 
 const TEXT_COLUMN: &str = "text";
-const PIECE: usize = 1 << 24; // bytes of text held at once
-const LINE_PART: usize = 1 << 20;
+const PIECE: usize = 1 << 20; // bytes of text; a tokenizer may need a hundred times that
+const LINE_PART: usize = 1 << 18;
 
 /// How a file is taken apart into documents.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -276,11 +276,17 @@ impl<'w> Part<'w> {
     }
 
     fn append(&mut self, tokens: &[u32], ends: bool) -> io::Result<()> {
-        let taken = if self.wide { 4 } else { 2 };
-        let bytes = tokens
-            .iter()
-            .flat_map(|token| token.to_le_bytes().into_iter().take(taken));
-        self.writer.write_all(&bytes.collect::<Vec<u8>>())?;
+        let bytes: Vec<u8> = if self.wide {
+            tokens
+                .iter()
+                .flat_map(|token| token.to_le_bytes())
+                .collect()
+        } else {
+            // Every id is below the vocabulary, which fits here.
+            let narrow = tokens.iter().map(|&token| token as u16);
+            narrow.flat_map(u16::to_le_bytes).collect()
+        };
+        self.writer.write_all(&bytes)?;
         self.tokens += tokens.len() as u64;
         self.documents += u64::from(ends);
         Ok(())
