@@ -77,6 +77,30 @@ pub enum Error {
         /// The file.
         file: String,
     },
+    /// A file without a single text of the kind asked for.
+    #[error("{file} holds no {what}; give at least one")]
+    NoTexts {
+        /// The file.
+        file: String,
+        /// "documents", "prompts", …
+        what: &'static str,
+    },
+    /// A file that is neither plain text nor JSON.
+    #[error(
+        "{file}: texts are read from .txt, .jsonl or .json (also .gz or .zst); write the table as JSON Lines"
+    )]
+    NotText {
+        /// The file.
+        file: String,
+    },
+    /// Plain text where rows are needed.
+    #[error("{file}: {what} are read from JSON rows; name the file .jsonl or .json")]
+    NotRows {
+        /// The file.
+        file: String,
+        /// What was to be read.
+        what: &'static str,
+    },
     /// A column that was asked for, or the usual one, is not there.
     #[error("{file}: no {role} column {}{}; columns found: {}; {}",
         quoted(wanted), nearest.as_ref().map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default(),
@@ -177,6 +201,46 @@ pub enum Error {
     NotUtf8 {
         /// Where.
         place: Place,
+    },
+    /// A byte of a text file that is not UTF-8.
+    #[error(
+        "{place}: byte 0x{byte:02x} at offset {offset} of the text is not UTF-8; save the file as UTF-8 (iconv -t UTF-8)"
+    )]
+    InvalidByte {
+        /// Where.
+        place: Place,
+        /// The first byte that does not belong.
+        byte: u8,
+        /// Its 0-based offset, in the text behind any compression.
+        offset: u64,
+    },
+    /// A text that must not be empty.
+    #[error("{place}: `{column}` is empty; give a text, or drop the row")]
+    EmptyText {
+        /// Where.
+        place: Place,
+        /// The column.
+        column: String,
+    },
+    /// A row of none of the forms that are read.
+    #[error("{place}: a row with the columns {}; expected {expected}", if found.is_empty() { "none".to_owned() } else { quoted(found) })]
+    UnknownRow {
+        /// Where.
+        place: Place,
+        /// The columns of the row.
+        found: Vec<String>,
+        /// The forms that are read.
+        expected: &'static str,
+    },
+    /// A row that has a known form and cannot be used.
+    #[error("{place}, column `{column}`: {what}")]
+    UnusableRow {
+        /// Where.
+        place: Place,
+        /// The column.
+        column: String,
+        /// Why, and the remedy.
+        what: &'static str,
     },
     /// A compressed file that ends early or is corrupt.
     #[error(
@@ -323,6 +387,8 @@ pub enum Role {
     Reward,
     /// A further reward that judges.
     Gold,
+    /// A text to learn from.
+    Text,
 }
 
 impl Role {
@@ -331,6 +397,7 @@ impl Role {
             Self::Prompt => "name it with --prompt-column",
             Self::Reward => "name it with --reward-column",
             Self::Gold => "name it with --gold-column",
+            Self::Text => "name it with --text-column",
         }
     }
 }
@@ -341,6 +408,7 @@ impl fmt::Display for Role {
             Self::Prompt => "prompt",
             Self::Reward => "reward",
             Self::Gold => "gold reward",
+            Self::Text => "text",
         })
     }
 }

@@ -3,13 +3,16 @@
 //! [`read_table`] takes what people have (JSONL, CSV, Parquet; one row per prompt with lists, or one
 //! row per response) to one [`RewardTable`]; [`write_table`] and [`write_calibration`] write files
 //! whose bytes depend on nothing but the table; [`RunDir`] holds a run that may be killed at any
-//! moment and ends with the same bytes when it is started again.
+//! moment and ends with the same bytes when it is started again. Training texts, conversations and
+//! prompts come as streams ([`read_documents`], [`read_examples`], [`read_prompts`],
+//! [`read_scoring`]).
 
 mod calibration;
 mod error;
 mod read;
 mod run;
 mod table;
+mod texts;
 mod write;
 
 pub use calibration::{Calibration, read_calibration, write_calibration};
@@ -17,4 +20,10 @@ pub use error::{Error, Kind, Place, Result, Role, Spot};
 pub use read::{ReadOptions, read_csv, read_jsonl, read_parquet, read_table};
 pub use run::{Existing, Fingerprint, Identity, Manifest, Outcome, RunDir, StageRecord};
 pub use table::{ResponseCounts, RewardTable, TableBuilder};
+pub use texts::{
+    BadRows, DOCUMENT_SEPARATOR, Document, DocumentOptions, Documents, Example, Examples, Message,
+    OnBadRow, PromptRow, Prompts, Scoring, ScoringRow, TextForm, Turns, read_documents,
+    read_documents_from, read_examples, read_examples_from, read_prompts, read_prompts_from,
+    read_scoring, read_scoring_from,
+};
 pub use write::{Compression, TableFormat, write_atomic, write_table, write_table_to};

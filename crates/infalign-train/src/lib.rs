@@ -1,1 +1,20 @@
 //! Training runs of language models: the order of the data, schedules, metrics, checkpoints and resuming.
+
+mod checkpoints;
+mod error;
+mod interrupt;
+pub mod order;
+mod pack;
+pub mod schedule;
+pub mod telemetry;
+
+pub use checkpoints::{Checkpoint, Checkpoints, RunState};
+pub use error::{Error, Result};
+pub use interrupt::{INTERRUPTED, Interrupt, Request};
+pub use order::{Cursor, Order};
+pub use pack::{
+    Batch, IGNORED, PackOptions, PackedRows, Padded, Segment, SftBatches, SftOptions, SftRows,
+    TokenCache, Tokenize, Truncate, build_caches,
+};
+pub use schedule::{Decay, Rates, Schedule, Warmup};
+pub use telemetry::{Metrics, Sink, Telemetry};

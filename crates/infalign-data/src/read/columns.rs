@@ -106,7 +106,7 @@ impl Columns {
     }
 }
 
-fn missing(file: &str, role: Role, wanted: Vec<String>, found: &[String]) -> Error {
+pub(crate) fn missing(file: &str, role: Role, wanted: Vec<String>, found: &[String]) -> Error {
     const ALIKE: f64 = 0.6; // normalised Damerau-Levenshtein; `reward` to `gold_reward` is 0.55
     let nearest = wanted
         .iter()

@@ -1,11 +1,11 @@
 //! Reading a reward table: the format is told by the name and the first bytes, the form (one row per
 //! prompt with lists, or one row per response) by the reward column.
 
-mod columns;
+pub(crate) mod columns;
 mod csv;
 mod json;
 mod parquet;
-mod source;
+pub(crate) mod source;
 
 use std::{io::Read, path::Path};
 

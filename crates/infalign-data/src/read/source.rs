@@ -15,7 +15,7 @@ const PARQUET: &[u8] = b"PAR1"; // parquet-format, "File format"
 
 /// A text format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// One JSON value per line.
     JsonLines,
     /// JSON values laid out freely.
@@ -58,6 +58,23 @@ pub(super) fn open(path: &Path) -> Result<Source> {
     Ok(Source::Text(format, text))
 }
 
+/// Opens a file for its texts; the format is `None` where the name tells none that we know: plain
+/// text then, whatever stands in it. The stream of an empty file is empty.
+pub(crate) fn open_text(path: &Path) -> Result<(Option<Format>, Box<dyn BufRead>)> {
+    let name = path.display().to_string();
+    let file = File::open(path).map_err(|e| Error::read(path, e))?;
+    let mut buffered = BufReader::with_capacity(1 << 16, file);
+    let head = buffered.fill_buf().map_err(|e| Error::read(path, e))?;
+    let format = match by_name(path) {
+        Some(Named::Parquet) => return Err(Error::NotText { file: name }),
+        _ if head.starts_with(PARQUET) => return Err(Error::NotText { file: name }),
+        Some(Named::Text(Format::Csv | Format::Tsv)) => return Err(Error::NotText { file: name }),
+        Some(Named::Text(format)) => Some(format),
+        None => None,
+    };
+    Ok((format, decompress_buffered(buffered, &name)?))
+}
+
 #[derive(PartialEq)]
 enum Named {
     Parquet,
@@ -81,7 +98,7 @@ fn by_name(path: &Path) -> Option<Named> {
 }
 
 /// The text behind a stream that may be compressed.
-pub(super) fn decompress<'a>(input: impl Read + 'a, name: &str) -> Result<Box<dyn BufRead + 'a>> {
+pub(crate) fn decompress<'a>(input: impl Read + 'a, name: &str) -> Result<Box<dyn BufRead + 'a>> {
     decompress_buffered(BufReader::new(input), name)
 }
 
@@ -126,7 +143,7 @@ impl fmt::Display for Damage {
 impl std::error::Error for Damage {}
 
 /// The error behind a failed read of the stream that [`decompress`] gave.
-pub(super) fn stream_error(name: &str, error: io::Error) -> Error {
+pub(crate) fn stream_error(name: &str, error: io::Error) -> Error {
     match error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<Damage>())
