@@ -2,6 +2,8 @@
 //!
 //! All three are sums in one fixed order, whatever the number of threads: over the outputs for dx, over the rows for dW and db.
 
+use core::cell::RefCell;
+
 use rayon::prelude::*;
 
 use super::Dims;
@@ -12,6 +14,11 @@ use crate::aligned::Aligned;
 
 /// Rows of dy that are transposed at a time.
 const ROWS: usize = 512;
+
+thread_local! {
+    /// Kept, since new memory costs more than the transposition.
+    static TRANSPOSED: RefCell<Aligned> = const { RefCell::new(Aligned::new()) };
+}
 
 /// dx = dy W, or dx += dy W if `accumulate`; dy (rows, outputs), w (outputs, inputs), dx (rows, inputs).
 ///
@@ -74,7 +81,8 @@ pub(super) fn backward_weight(
     if rows == 0 && !accumulate {
         dw.fill(0.0);
     }
-    let mut scratch = Aligned::new();
+    // Taken, not borrowed: the thread may compute someone else's gradient while it waits for others.
+    let mut scratch = TRANSPOSED.take();
     for first in (0..rows).step_by(ROWS) {
         let count = (rows - first).min(ROWS);
         let dy = &dy[first * outputs..][..count * outputs];
@@ -91,6 +99,7 @@ pub(super) fn backward_weight(
         }
         .run(kernel, dw);
     }
+    TRANSPOSED.set(scratch);
 }
 
 /// Writes the transpose of `from` (rows, cols).

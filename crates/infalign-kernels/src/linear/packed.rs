@@ -1,10 +1,8 @@
 //! Weights laid out once for many forward passes.
 
-use rayon::prelude::*;
-
 use super::Dims;
 use super::kernel::{Kernel, fastest};
-use super::product::{Product, Right, pack, threads};
+use super::product::{Product, Right, pack_all, packed_len};
 use crate::aligned::Aligned;
 
 /// The weights W (outputs, inputs) of a linear layer in panels: `width` outputs wide, `inputs` deep, the last filled up with zeros. The width
@@ -34,7 +32,7 @@ impl Packed {
         inputs: usize,
     ) -> Self {
         let mut panels = Aligned::new();
-        panels.resize(outputs.div_ceil(kernel.width) * kernel.width * inputs);
+        panels.resize(packed_len(kernel, inputs, outputs));
         let mut packed = Self {
             outputs,
             inputs,
@@ -57,33 +55,8 @@ impl Packed {
             kernel,
         } = *self;
         assert_eq!(weight.len(), outputs * inputs, "length of the weight");
-        let size = kernel.width * inputs;
-        if size == 0 {
-            return;
-        }
-        let write = |(panel, piece): (usize, &mut [f32])| {
-            pack(
-                Right::Transposed(weight),
-                (inputs, outputs),
-                kernel.width,
-                panel,
-                0,
-                piece,
-            );
-        };
-        if threads(weight.len()) == 1 {
-            panels
-                .as_mut_slice()
-                .chunks_exact_mut(size)
-                .enumerate()
-                .for_each(write);
-        } else {
-            panels
-                .as_mut_slice()
-                .par_chunks_exact_mut(size)
-                .enumerate()
-                .for_each(write);
-        }
+        let right = Right::Transposed(weight);
+        pack_all(kernel, right, (inputs, outputs), panels.as_mut_slice());
     }
 
     /// y = x Wᵀ + bias, or y += x Wᵀ + bias if `accumulate`; x (rows, inputs), y (rows, outputs).

@@ -4,7 +4,8 @@
 //! multiply-adds over the depth in ascending order, so that it depends neither on the blocks nor on the tasks.
 //!
 //! A panel's piece of `DEPTH` rows stays in the first two caches while all rows of a task pass it. A task's rows of x are few enough to stay
-//! in the second cache over all panels when these are already packed.
+//! in the second cache over all panels. Where a product has more rows than that and its right factor is not packed yet, it is packed as a
+//! whole beforehand; with fewer rows, a piece at a time in passing.
 
 use core::cell::RefCell;
 
@@ -18,6 +19,8 @@ use crate::aligned::Aligned;
 const DEPTH: usize = 256;
 /// Elements of x that a task reads again for every panel: 1 MiB.
 const X_BLOCK: usize = 1 << 18;
+/// Elements of a right factor that may be packed as a whole: 32 MiB.
+const WHOLE: usize = 1 << 23;
 /// Multiply-adds below which threads cost more than they bring.
 const PARALLEL_FROM: usize = 1 << 20;
 
@@ -63,6 +66,7 @@ unsafe impl Sync for Output {}
 
 thread_local! {
     static PIECE: RefCell<Aligned> = const { RefCell::new(Aligned::new()) };
+    static PANELS: RefCell<Aligned> = const { RefCell::new(Aligned::new()) };
 }
 
 /// Threads that are worth using for so many multiply-adds. The pool is not asked, nor made, for small work.
@@ -102,6 +106,17 @@ impl Product<'_> {
         if rows == 0 || cols == 0 {
             return;
         }
+        let unpacked = !matches!(self.right, Right::Packed(_));
+        if unpacked && rows > self.cached_rows(kernel) && depth * cols <= WHOLE {
+            // Taken, not borrowed: the thread may compute someone else's product while it waits for others.
+            let mut panels = PANELS.take();
+            let whole = panels.at_least(packed_len(kernel, depth, cols));
+            pack_all(kernel, self.right, (depth, cols), whole);
+            let right = Right::Packed(whole);
+            Product { right, ..*self }.run(kernel, y);
+            PANELS.set(panels);
+            return;
+        }
         let threads = threads(rows.saturating_mul(cols).saturating_mul(depth));
         let height = self.rows_of_a_task(kernel, panels, threads);
         let tasks = panels * rows.div_ceil(height);
@@ -122,9 +137,14 @@ impl Product<'_> {
         }
     }
 
+    /// Rows of x that stay in the second cache.
+    fn cached_rows(&self, kernel: &Kernel) -> usize {
+        (X_BLOCK / self.depth.max(1)).max(16 * kernel.height)
+    }
+
     fn rows_of_a_task(&self, kernel: &Kernel, panels: usize, threads: usize) -> usize {
         let cached = match self.right {
-            Right::Packed(_) => (X_BLOCK / self.depth.max(1)).max(16 * kernel.height),
+            Right::Packed(_) => self.cached_rows(kernel),
             // Packing again for every block would cost more than reading x from further away.
             Right::Transposed(_) | Right::Straight(_) => self.rows,
         };
@@ -193,7 +213,7 @@ impl Product<'_> {
 }
 
 /// Writes rows `from..` of a panel of b (depth, cols), as many as fit into `piece`; columns past the end are zeros.
-pub(super) fn pack(
+fn pack(
     right: Right<'_>,
     (depth, cols): (usize, usize),
     width: usize,
@@ -224,5 +244,34 @@ pub(super) fn pack(
                 to[..used].copy_from_slice(&b[row * cols + first..][..used]);
             }
         }
+    }
+}
+
+/// Elements of all panels of b (depth, cols).
+pub(super) fn packed_len(kernel: &Kernel, depth: usize, cols: usize) -> usize {
+    cols.div_ceil(kernel.width) * kernel.width * depth
+}
+
+/// Writes all panels of b (depth, cols).
+pub(super) fn pack_all(
+    kernel: &Kernel,
+    right: Right<'_>,
+    (depth, cols): (usize, usize),
+    panels: &mut [f32],
+) {
+    let size = kernel.width * depth;
+    if size == 0 {
+        return;
+    }
+    let write = |(panel, piece): (usize, &mut [f32])| {
+        pack(right, (depth, cols), kernel.width, panel, 0, piece);
+    };
+    if threads(panels.len()) == 1 {
+        panels.chunks_exact_mut(size).enumerate().for_each(write);
+    } else {
+        panels
+            .par_chunks_exact_mut(size)
+            .enumerate()
+            .for_each(write);
     }
 }

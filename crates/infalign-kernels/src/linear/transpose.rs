@@ -16,19 +16,26 @@ pub(super) fn transpose(
     }
     assert!((rows - 1) * from_stride + cols <= from.len());
     assert!((cols - 1) * to_stride + rows <= to.len());
-    let fast = has_avx();
-    for c in (0..cols).step_by(8) {
-        for r in (0..rows).step_by(8) {
-            let (height, width) = ((rows - r).min(8), (cols - c).min(8));
-            let from = &from[r * from_stride + c..];
-            let to = &mut to[c * to_stride + r..];
-            if fast && height == 8 && width == 8 {
-                full(from, from_stride, to, to_stride);
-            } else {
-                for i in 0..height {
-                    for j in 0..width {
-                        to[j * to_stride + i] = from[i * from_stride + j];
-                    }
+    let (full_rows, full_cols) = if has_avx() {
+        (rows / 8 * 8, cols / 16 * 16)
+    } else {
+        (0, 0)
+    };
+    #[cfg(target_arch = "x86_64")]
+    #[expect(unsafe_code, reason = "vector instructions on pointers")]
+    // SAFETY: the processor has AVX, and the lengths have been checked for more rows and columns than these.
+    unsafe {
+        let size = (full_rows, full_cols);
+        full_blocks(from.as_ptr(), from_stride, size, to.as_mut_ptr(), to_stride);
+    }
+    // What is left: the columns on the right, then the rows below the full blocks.
+    for (c_range, r_range) in [(full_cols..cols, 0..rows), (0..full_cols, full_rows..rows)] {
+        for c in c_range.step_by(8) {
+            let c_end = (c + 8).min(cols);
+            for r in r_range.clone() {
+                let row = &from[r * from_stride..][..c_end];
+                for (c, value) in row.iter().enumerate().skip(c) {
+                    to[c * to_stride + r] = *value;
                 }
             }
         }
@@ -45,22 +52,30 @@ fn has_avx() -> bool {
     false
 }
 
-/// A full block of eight by eight. Only called where `has_avx`.
+/// Blocks of eight rows by sixteen columns: a whole cache line of a row at a time, since the rows' distance often is a power of two, which
+/// would drive half-read lines out of the cache.
+///
+/// # Safety
+/// AVX; `rows` is a multiple of 8 and `cols` of 16; such a matrix must be readable from `from` and its transpose writable at `to`.
 #[cfg(target_arch = "x86_64")]
-#[expect(unsafe_code, reason = "vector instructions")]
-#[inline]
-fn full(from: &[f32], from_stride: usize, to: &mut [f32], to_stride: usize) {
-    assert!(7 * from_stride + 8 <= from.len());
-    assert!(7 * to_stride + 8 <= to.len());
-    // SAFETY: the processor has AVX, and eight rows of eight elements lie within both slices.
-    unsafe { eight_by_eight(from.as_ptr(), from_stride, to.as_mut_ptr(), to_stride) }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn full(from: &[f32], from_stride: usize, to: &mut [f32], to_stride: usize) {
-    for i in 0..8 {
-        for j in 0..8 {
-            to[j * to_stride + i] = from[i * from_stride + j];
+#[expect(unsafe_code, reason = "vector instructions on pointers")]
+#[target_feature(enable = "avx")]
+unsafe fn full_blocks(
+    from: *const f32,
+    from_stride: usize,
+    (rows, cols): (usize, usize),
+    to: *mut f32,
+    to_stride: usize,
+) {
+    for c in (0..cols).step_by(16) {
+        for r in (0..rows).step_by(8) {
+            // SAFETY: the caller's promise.
+            unsafe {
+                for c in [c, c + 8] {
+                    let (from, to) = (from.add(r * from_stride + c), to.add(c * to_stride + r));
+                    eight_by_eight(from, from_stride, to, to_stride);
+                }
+            }
         }
     }
 }
@@ -69,6 +84,7 @@ fn full(from: &[f32], from_stride: usize, to: &mut [f32], to_stride: usize) {
 /// AVX; eight rows of eight elements must be readable from `from` and writable at `to`.
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "vector instructions on pointers")]
+#[inline]
 #[target_feature(enable = "avx")]
 unsafe fn eight_by_eight(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
     use core::arch::x86_64::*;
