@@ -37,7 +37,7 @@ pub fn exp(x: f32) -> f32 {
     let p = p * r + 8.333_452e-3;
     let p = p * r + 4.166_579_6e-2;
     let p = p * r + 1.666_666_5e-1;
-    let p = p * r + 5.000_000_1e-1;
+    let p = p * r + 0.5;
     let e_r = p * (r * r) + r + 1.0;
     // At n = 128 r is negative, so that e_r lies in [½, 1) and the exponent still fits.
     let value = f32::from_bits(e_r.to_bits().wrapping_add(shifted.to_bits() << 23));

@@ -18,11 +18,14 @@ pub mod attention;
 pub mod embedding;
 pub mod exp;
 pub mod layer_norm;
+pub mod linear;
 pub mod norm2;
 pub mod rms_norm;
 pub mod rotary;
 pub mod tanh;
+pub mod vocab;
 
+mod aligned;
 #[cfg(test)]
 mod check;
 mod lanes;
