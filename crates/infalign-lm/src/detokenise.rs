@@ -78,6 +78,16 @@ impl<'a> Stream<'a> {
     }
 }
 
+impl crate::sample::TextStream<crate::Error> for Stream<'_> {
+    fn push(&mut self, token: u32) -> Result<Option<String>> {
+        Self::push(self, token)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Option<String>> {
+        Self::finish(*self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]

@@ -28,6 +28,7 @@ mod train_bpe;
 mod weights;
 
 pub use batch::Batch;
+pub use burn::tensor::Device;
 pub use chat::{ChatOptions, ChatTemplate};
 pub use detokenise::Stream;
 pub use device::{DeviceKind, DeviceName, Precision, open as open_device};

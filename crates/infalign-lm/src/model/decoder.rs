@@ -32,7 +32,7 @@ pub struct Decoder {
     pub(crate) weights: Vec<Weight>,
     pub(crate) adapters: Option<Adapters>,
     attention: Arc<[Attention]>,
-    device: Device,
+    pub(super) device: Device,
 }
 
 impl Decoder {

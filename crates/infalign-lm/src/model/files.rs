@@ -1,5 +1,7 @@
 //! Decoders from folders of the hub's layout, and back into them.
 
+use std::path::Path;
+
 use burn::{Tensor, tensor::Device};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -11,11 +13,12 @@ use super::{
     layout::{Layout, shape},
 };
 use crate::{
-    error::{Error, Result},
+    error::Result,
+    folder::Folder,
     ops::fused,
-    spec::Spec,
+    spec::{Head, Spec},
     tensors::TensorRule,
-    weights::Weights,
+    weights::{Weights, WriteOptions},
 };
 
 impl Decoder {
@@ -40,18 +43,38 @@ impl Decoder {
         Ok(Self::new(spec, layout, tensors, device.clone()))
     }
 
+    /// The model of a folder, as it is or under another head.
+    ///
+    /// # Errors
+    /// What the files say.
+    pub fn open(folder: &Folder, head: Head, seed: u64, device: &Device) -> Result<Self> {
+        let spec = folder.spec().clone().with_head(head);
+        let weights = folder.weights(&spec)?;
+        Self::load(spec, &weights, seed, device)
+    }
+
+    /// Saves a folder that transformers loads, adapters merged, whole or not at all. The tokenizer and its companions are copied from
+    /// `companions`; `more` may write further files.
+    ///
+    /// # Errors
+    /// What `more` or the disk said; the previous folder then stands.
+    pub fn save(
+        &self,
+        target: impl AsRef<Path>,
+        companions: Option<&Path>,
+        options: WriteOptions,
+        more: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<()> {
+        let merged = self.merged();
+        Folder::save(target, &merged.spec, companions, options, |name| merged.values(name), more)
+    }
+
     /// The values of one weight, by its name in [`Spec::tensors`], row-major.
     ///
     /// # Errors
     /// A name that is not there is a bug.
     pub fn values(&self, name: &str) -> Result<Vec<f32>> {
-        let id = self
-            .layout
-            .rules
-            .iter()
-            .position(|r| r.name == name)
-            .ok_or_else(|| Error::bug(format!("no weight {name}")))?;
-        Ok(values(&self.weights[id].tensor))
+        Ok(values(&self.weights[self.id(name)?].tensor))
     }
 }
 

@@ -11,7 +11,7 @@ use super::fused::{self, Forward, Fused, Matrix, Tape};
 
 /// A matrix of weights, and on a CPU, once it is frozen, the same matrix laid out for the kernel.
 #[derive(Debug, Clone)]
-pub struct Weight {
+pub(crate) struct Weight {
     /// `(out, in)`.
     pub(crate) tensor: Tensor<2>,
     packed: Option<Arc<Packed>>,

@@ -9,4 +9,4 @@ pub(crate) mod known;
 pub(crate) mod linear;
 pub(crate) mod norm;
 
-pub use linear::Weight;
+pub(crate) use linear::Weight;

@@ -15,7 +15,7 @@ use crate::{
     spec::Spec,
     tensors::TensorRule,
     train::{AdamW, AdamWConfig, Gradients, Objective, gradients},
-    weights::{Weights, named::Named},
+    weights::{Adapter, Weights, named::Named},
 };
 
 const CAUSAL: [&str; 9] = [
@@ -224,4 +224,45 @@ fn classification_heads() {
             }
         });
     }
+}
+
+#[test]
+fn adapters() {
+    let base = load("llama2");
+    for name in ["lora/qv", "lora/all"] {
+        let expected = Expected::of(name);
+        let stored = Adapter::read(folder(name), base.spec()).expect("an adapter");
+        let model = base.clone().with_adapter(&stored).expect("a decoder");
+        let sequences = expected.sequences();
+        both(|way| {
+            let batch = Batch::new(&sequences, model.spec()).expect("a batch");
+            let vocab = model.spec().vocab;
+            for (kind, model) in [("beside", &model), ("merged", &model.merged())] {
+                let logits = values(&model.logits(model.hidden(&batch)));
+                for (i, w) in batch.offsets().windows(2).enumerate() {
+                    let what = format!("{name}, {way}, {kind}: logits.{i}");
+                    assert_near(&logits[w[0] * vocab..w[1] * vocab], &expected.tensor(&format!("logits.{i}")), 1e-4, &what);
+                }
+            }
+            let (found, scale) = cross_entropy(&model, &sequences, false);
+            let kinds = stored.matrices.iter().flat_map(|m| [(m, "A"), (m, "B")]);
+            assert_eq!(found.leaves.len(), 2 * stored.matrices.len(), "only adapters are trained");
+            for ((m, part), gradient) in kinds.zip(&found.leaves) {
+                let key = format!("grad.base_model.model.{}.lora_{part}.weight", m.module);
+                let ours: Vec<f32> = values(gradient.as_ref().expect("a gradient")).iter().map(|g| g * scale as f32).collect();
+                assert_close(&ours, &expected.tensor(&key), 1e-3, &format!("{name}, {way}: {key}"));
+            }
+        });
+        assert_eq!(model.adapter(stored.base.clone()).as_ref(), Some(&stored), "the stored form returns");
+    }
+}
+
+#[test]
+fn a_fresh_adapter_changes_nothing() {
+    let base = load("llama2");
+    let targets = ["all-linear".to_owned()];
+    let model = base.clone().with_fresh_adapter(4, 8.0, &targets, 1).expect("a decoder");
+    let batch = Batch::new(&[[3_u32, 4, 5]], base.spec()).expect("a batch");
+    assert_eq!(values(&model.hidden(&batch)), values(&base.hidden(&batch)));
+    assert!(base.with_fresh_adapter(4, 8.0, &["nothing".to_owned()], 1).is_err());
 }
