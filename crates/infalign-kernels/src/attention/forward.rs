@@ -218,9 +218,15 @@ pub(crate) fn softmax(row: &mut [f32], from: usize, to: usize, softcap: Option<f
     }
     row[start..from].fill(f32::NEG_INFINITY);
     row[to..end].fill(f32::NEG_INFINITY);
-    let max = lanes::max(&row[start..end]);
+    exponentials(&mut row[start..end])
+}
+
+/// Replaces scores, a multiple of sixteen, by exp(s − max); gives max and the sum.
+#[inline(always)]
+pub(crate) fn exponentials(row: &mut [f32]) -> (f32, f32) {
+    let max = lanes::max(row);
     let mut sums = [0.0; LANES];
-    for chunk in row[start..end].as_chunks_mut::<LANES>().0 {
+    for chunk in row.as_chunks_mut::<LANES>().0 {
         for l in 0..LANES {
             chunk[l] = exp(chunk[l] - max);
             sums[l] += chunk[l];

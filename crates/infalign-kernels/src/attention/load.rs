@@ -6,13 +6,13 @@ use crate::rotary::Rotary;
 
 /// Head size with the zeros that fill its last vector.
 #[inline(always)]
-pub(super) fn padded(head_dim: usize) -> usize {
+pub(crate) fn padded(head_dim: usize) -> usize {
     head_dim.next_multiple_of(LANES)
 }
 
 /// Copies a head to `to`, rotates it and multiplies it by `scale`; zeros after it.
 #[inline(always)]
-pub(super) fn head(
+pub(crate) fn head(
     from: &[f32],
     rotary: Option<&Rotary>,
     position: usize,
@@ -34,7 +34,7 @@ pub(super) fn head(
 
 /// `rows` (positions, `width`), whose number is a multiple of the tile, as tiles of (`head_dim`, positions of the tile).
 #[inline(always)]
-pub(super) fn transpose(rows: &[f32], width: usize, head_dim: usize, tiles: &mut [f32]) {
+pub(crate) fn transpose(rows: &[f32], width: usize, head_dim: usize, tiles: &mut [f32]) {
     let tiles = tiles.chunks_exact_mut(head_dim * TILE);
     for (rows, tile) in rows.chunks_exact(width * TILE).zip(tiles) {
         for (d0, lanes) in tile.chunks_mut(LANES * TILE).enumerate() {
