@@ -14,9 +14,9 @@
 //! threads. A window of 0 counts as 1; an empty sequence has no rows.
 
 mod backward;
-mod forward;
-mod load;
-mod tiles;
+pub(crate) mod forward;
+pub(crate) mod load;
+pub(crate) mod tiles;
 
 use pulp::Arch;
 

@@ -15,6 +15,8 @@
 pub mod activation;
 pub mod adamw;
 pub mod attention;
+pub mod cache;
+pub mod decode;
 pub mod embedding;
 pub mod exp;
 pub mod layer_norm;

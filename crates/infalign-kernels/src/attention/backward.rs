@@ -3,11 +3,12 @@
 use pulp::{Simd, WithSimd};
 
 use super::forward::{products, weighted};
-use super::load::{grow, head, padded, transpose};
+use super::load::{head, padded, transpose};
 use super::tiles::{Tile, by_columns};
 use super::{Attention, TILE};
+use crate::aligned::Aligned;
 use crate::exp::exp;
-use crate::lanes::sum2;
+use crate::lanes::{LANES, sum2};
 use crate::tanh::tanh;
 
 /// Query rows of a block: enough that adding to dk and dv is not bound by reading and writing them.
@@ -27,17 +28,17 @@ pub(super) struct Task<'a> {
 
 #[derive(Default)]
 pub(super) struct Scratch {
-    keys: Vec<f32>,   // (T, padded head size), rotated
-    values: Vec<f32>, // (T, padded head size)
-    keys_t: Vec<f32>, // (tiles, head size, TILE)
-    values_t: Vec<f32>,
-    dk: Vec<f32>, // (T, padded head size), of the rotated keys
-    dv: Vec<f32>,
-    queries: Vec<f32>, // (BLOCK, padded head size), rotated and scaled
-    dout: Vec<f32>,    // (BLOCK, padded head size)
-    p: Vec<f32>,       // (BLOCK, visible tiles · TILE): scores, then probabilities
-    ds: Vec<f32>,      // (BLOCK, visible tiles · TILE): dout · v, then gradients of scores
-    dq: Vec<f32>,      // (R, padded head size)
+    keys: Aligned,   // (T, padded head size), rotated
+    values: Aligned, // (T, padded head size)
+    keys_t: Aligned, // (tiles, head size, TILE)
+    values_t: Aligned,
+    dk: Aligned, // (T, padded head size), of the rotated keys
+    dv: Aligned,
+    queries: Aligned, // (BLOCK, padded head size), rotated and scaled
+    dout: Aligned,    // (BLOCK, padded head size)
+    p: Aligned,       // (BLOCK, visible tiles · TILE): scores, then probabilities
+    ds: Aligned,      // (BLOCK, visible tiles · TILE): dout · v, then gradients of scores
+    dq: Aligned,      // (R, padded head size)
 }
 
 pub(super) struct Run<'a, 'b> {
@@ -78,34 +79,19 @@ fn backward<S: Simd, const R: usize>(simd: S, task: Task<'_>, scratch: &mut Scra
     );
     let (t, width, out_width) = (dq.len(), attention.qkv_width(), attention.out_width());
     let tiles = t.div_ceil(TILE);
-    let padded_rows = tiles * TILE * dp;
-    for buffer in [
-        &mut scratch.keys,
-        &mut scratch.values,
-        &mut scratch.dk,
-        &mut scratch.dv,
-    ] {
-        grow(buffer, padded_rows);
-    }
-    grow(&mut scratch.keys_t, tiles * TILE * d);
-    grow(&mut scratch.values_t, tiles * TILE * d);
-    grow(&mut scratch.queries, BLOCK * dp);
-    grow(&mut scratch.dout, BLOCK * dp);
-    grow(&mut scratch.p, BLOCK * tiles * TILE);
-    grow(&mut scratch.ds, BLOCK * tiles * TILE);
-    grow(&mut scratch.dq, R * dp);
-    let keys = &mut scratch.keys[..padded_rows];
-    let values = &mut scratch.values[..padded_rows];
-    let keys_t = &mut scratch.keys_t[..tiles * TILE * d];
-    let values_t = &mut scratch.values_t[..tiles * TILE * d];
-    let (dk_sum, dv_sum) = (
-        &mut scratch.dk[..padded_rows],
-        &mut scratch.dv[..padded_rows],
-    );
+    let keys = scratch.keys.at_least(tiles * TILE * dp);
+    let values = scratch.values.at_least(tiles * TILE * dp);
+    let keys_t = scratch.keys_t.at_least(tiles * TILE * d);
+    let values_t = scratch.values_t.at_least(tiles * TILE * d);
+    let dk_sum = scratch.dk.at_least(tiles * TILE * dp);
+    let dv_sum = scratch.dv.at_least(tiles * TILE * dp);
+    let queries = scratch.queries.at_least(BLOCK * dp);
+    let douts = scratch.dout.at_least(BLOCK * dp);
+    let dq_rows = scratch.dq.at_least(R * dp);
+    let p_rows = scratch.p.at_least(BLOCK * tiles * TILE);
+    let ds_rows = scratch.ds.at_least(BLOCK * tiles * TILE);
     dk_sum.fill(0.0);
     dv_sum.fill(0.0);
-    let queries = &mut scratch.queries[..BLOCK * dp];
-    let douts = &mut scratch.dout[..BLOCK * dp];
 
     let k_at = (attention.heads + kv_head) * d;
     let v_at = k_at + attention.kv_heads * d;
@@ -147,8 +133,8 @@ fn backward<S: Simd, const R: usize>(simd: S, task: Task<'_>, scratch: &mut Scra
 
             let first = attention.first_visible(i0) / TILE;
             let stride = ((i0 + BLOCK - 1) / TILE + 1 - first) * TILE;
-            let p = &mut scratch.p[..BLOCK * stride];
-            let ds = &mut scratch.ds[..BLOCK * stride];
+            let p = &mut p_rows[..BLOCK * stride];
+            let ds = &mut ds_rows[..BLOCK * stride];
             for r in (0..BLOCK).step_by(R) {
                 let (q, o) = (&queries[r * dp..], &douts[r * dp..]);
                 let (kt, vt) = (&keys_t[first * TILE * d..], &values_t[first * TILE * d..]);
@@ -174,10 +160,10 @@ fn backward<S: Simd, const R: usize>(simd: S, task: Task<'_>, scratch: &mut Scra
                 let steps = (i0 + r0 + R).min(t) - first * TILE;
                 let a = &ds[r0 * stride..];
                 let keys = &keys[first * TILE * dp..];
-                weighted::<S, R>(simd, a, stride, steps, keys, dp, &mut scratch.dq);
+                weighted::<S, R>(simd, a, stride, steps, keys, dp, dq_rows);
                 for r in 0..R.min(rows - r0) {
                     let to = &mut dq[i0 + r0 + r][g * d..][..d];
-                    for (to, from) in to.iter_mut().zip(&scratch.dq[r * dp..]) {
+                    for (to, from) in to.iter_mut().zip(&dq_rows[r * dp..]) {
                         *to = from * attention.scale;
                     }
                     if let Some(rotary) = attention.rotary {
@@ -211,23 +197,32 @@ fn score_gradients(
     delta: f32,
     softcap: Option<f32>,
 ) {
-    p[..visible.start].fill(0.0);
-    ds[..visible.start].fill(0.0);
-    p[visible.end..].fill(0.0);
-    ds[visible.end..].fill(0.0);
-    let seen = p[visible.clone()].iter_mut().zip(&mut ds[visible]);
+    // Whole vectors, then zeros outside: a loop with a tail of single values costs more than what it saves.
+    let start = visible.start / LANES * LANES;
+    let end = visible.end.next_multiple_of(LANES);
+    let (p_lanes, ds_lanes) = (&mut p[start..end], &mut ds[start..end]);
+    let seen = (p_lanes.as_chunks_mut::<LANES>().0.iter_mut())
+        .zip(ds_lanes.as_chunks_mut::<LANES>().0.iter_mut());
     if let Some(cap) = softcap {
         let inverse = 1.0 / cap;
         for (p, ds) in seen {
-            let tanh = tanh(*p * inverse);
-            *p = exp(cap * tanh - lse);
-            *ds = *p * (*ds - delta) * (1.0 - tanh * tanh);
+            for l in 0..LANES {
+                let tanh = tanh(p[l] * inverse);
+                p[l] = exp(cap * tanh - lse);
+                ds[l] = p[l] * (ds[l] - delta) * (1.0 - tanh * tanh);
+            }
         }
     } else {
         for (p, ds) in seen {
-            *p = exp(*p - lse);
-            *ds = *p * (*ds - delta);
+            for l in 0..LANES {
+                p[l] = exp(p[l] - lse);
+                ds[l] = p[l] * (ds[l] - delta);
+            }
         }
+    }
+    for row in [p, ds] {
+        row[..visible.start].fill(0.0);
+        row[visible.end..].fill(0.0);
     }
 }
 

@@ -2,9 +2,10 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::load::{grow, head, padded, transpose};
+use super::load::{head, padded, transpose};
 use super::tiles::{Tile, by_rows, zeros};
 use super::{Attention, TILE};
+use crate::aligned::Aligned;
 use crate::exp::exp;
 use crate::lanes::{self, LANES};
 use crate::tanh::tanh;
@@ -19,12 +20,12 @@ pub(super) struct Task<'a> {
 
 #[derive(Default)]
 pub(super) struct Scratch {
-    keys: Vec<f32>,       // (T, padded head size), rotated
-    transposed: Vec<f32>, // (tiles, head size, TILE)
-    values: Vec<f32>,     // (T, padded head size)
-    queries: Vec<f32>,    // (R, padded head size), rotated and scaled
-    scores: Vec<f32>,     // (R, visible tiles · TILE)
-    out: Vec<f32>,        // (R, padded head size)
+    keys: Aligned,       // (T, padded head size), rotated
+    transposed: Aligned, // (tiles, head size, TILE)
+    values: Aligned,     // (T, padded head size)
+    queries: Aligned,    // (R, padded head size), rotated and scaled
+    scores: Aligned,     // (R, visible tiles · TILE)
+    out: Aligned,        // (R, padded head size)
 }
 
 pub(super) struct Run<'a, 'b> {
@@ -62,16 +63,12 @@ fn forward<S: Simd, const R: usize>(simd: S, task: Task<'_>, scratch: &mut Scrat
     );
     let (t, width) = (out.len(), attention.qkv_width());
     let tiles = t.div_ceil(TILE);
-    grow(&mut scratch.keys, tiles * TILE * dp);
-    grow(&mut scratch.transposed, tiles * TILE * d);
-    grow(&mut scratch.values, tiles * TILE * dp);
-    grow(&mut scratch.queries, R * dp);
-    grow(&mut scratch.scores, R * tiles * TILE);
-    grow(&mut scratch.out, R * dp);
-    let keys = &mut scratch.keys[..tiles * TILE * dp];
-    let values = &mut scratch.values[..tiles * TILE * dp];
-    let transposed = &mut scratch.transposed[..tiles * TILE * d];
-    let (queries, scores) = (&mut scratch.queries[..], &mut scratch.scores[..]);
+    let keys = scratch.keys.at_least(tiles * TILE * dp);
+    let values = scratch.values.at_least(tiles * TILE * dp);
+    let transposed = scratch.transposed.at_least(tiles * TILE * d);
+    let queries = scratch.queries.at_least(R * dp);
+    let scores = scratch.scores.at_least(R * tiles * TILE);
+    let weighted_values = scratch.out.at_least(R * dp);
 
     let k_at = (attention.heads + kv_head) * d;
     let v_at = k_at + attention.kv_heads * d;
@@ -132,11 +129,11 @@ fn forward<S: Simd, const R: usize>(simd: S, task: Task<'_>, scratch: &mut Scrat
             // Steps past a row's own position have probability 0 and change nothing.
             let steps = i0 + rows - first * TILE;
             let values = &values[first * TILE * dp..];
-            weighted::<S, R>(simd, scores, stride, steps, values, dp, &mut scratch.out);
+            weighted::<S, R>(simd, scores, stride, steps, values, dp, weighted_values);
             for r in 0..rows {
                 let inverse = 1.0 / sums[r];
                 let to = &mut out[i0 + r][g * d..][..d];
-                for (to, from) in to.iter_mut().zip(&scratch.out[r * dp..]) {
+                for (to, from) in to.iter_mut().zip(&weighted_values[r * dp..]) {
                     *to = from * inverse;
                 }
             }
@@ -221,9 +218,15 @@ pub(crate) fn softmax(row: &mut [f32], from: usize, to: usize, softcap: Option<f
     }
     row[start..from].fill(f32::NEG_INFINITY);
     row[to..end].fill(f32::NEG_INFINITY);
-    let max = lanes::max(&row[start..end]);
+    exponentials(&mut row[start..end])
+}
+
+/// Replaces scores, a multiple of sixteen, by exp(s − max); gives max and the sum.
+#[inline(always)]
+pub(crate) fn exponentials(row: &mut [f32]) -> (f32, f32) {
+    let max = lanes::max(row);
     let mut sums = [0.0; LANES];
-    for chunk in row[start..end].as_chunks_mut::<LANES>().0 {
+    for chunk in row.as_chunks_mut::<LANES>().0 {
         for l in 0..LANES {
             chunk[l] = exp(chunk[l] - max);
             sums[l] += chunk[l];

@@ -6,11 +6,11 @@
 use pulp::Simd;
 
 /// Sums of R rows by V vectors.
-pub(super) type Tile<S, const R: usize, const V: usize> = [[<S as Simd>::f32s; V]; R];
+pub(crate) type Tile<S, const R: usize, const V: usize> = [[<S as Simd>::f32s; V]; R];
 
 /// acc += a b with `a` given by rows, all of one length, the number of steps.
 #[inline(always)]
-pub(super) fn by_rows<S: Simd, const R: usize, const V: usize>(
+pub(crate) fn by_rows<S: Simd, const R: usize, const V: usize>(
     simd: S,
     a: [&[f32]; R],
     b: &[S::f32s],
@@ -35,7 +35,7 @@ pub(super) fn by_rows<S: Simd, const R: usize, const V: usize>(
 
 /// acc += aᵀ b with `a` given by steps: row r's value of step k is `a[k · stride + r]`.
 #[inline(always)]
-pub(super) fn by_columns<S: Simd, const R: usize, const V: usize>(
+pub(crate) fn by_columns<S: Simd, const R: usize, const V: usize>(
     simd: S,
     a: &[f32],
     stride: usize,
@@ -59,6 +59,6 @@ pub(super) fn by_columns<S: Simd, const R: usize, const V: usize>(
 
 /// Zeros.
 #[inline(always)]
-pub(super) fn zeros<S: Simd, const R: usize, const V: usize>(simd: S) -> Tile<S, R, V> {
+pub(crate) fn zeros<S: Simd, const R: usize, const V: usize>(simd: S) -> Tile<S, R, V> {
     [[simd.splat_f32s(0.0); V]; R]
 }
