@@ -203,7 +203,7 @@ fn twenty_steps_of_adamw() {
                 let (found, scale) = cross_entropy(&model, &expected.sequences(), false);
                 let mine = found.loss * scale;
                 assert!((mine - loss).abs() < 1e-3, "{name}, {way}, step {step}: loss {mine}, expected {loss}");
-                let update = optimiser.update(&mut model, found.leaves, scale, rate).expect("an update");
+                let update = optimiser.update(&mut model, found, scale, rate).expect("an update");
                 assert!((update.norm - norm).abs() < 1e-3 * norm.max(1.0), "{name}, {way}, step {step}: norm {}, expected {norm}", update.norm);
             }
         });
