@@ -19,7 +19,7 @@ use crate::attention::Attention;
 use crate::attention::load::{head, padded};
 
 /// Positions of a block.
-pub(crate) const POSITIONS: usize = 16;
+pub const POSITIONS: usize = 16;
 
 /// What the cache of a model holds at a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

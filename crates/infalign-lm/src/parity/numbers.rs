@@ -18,7 +18,7 @@ use crate::{
     weights::{Adapter, Weights, named::Named},
 };
 
-const CAUSAL: [&str; 9] = [
+pub(super) const CAUSAL: [&str; 9] = [
     "llama2", "llama3", "mistral", "qwen2", "qwen3", "gemma2", "gpt2", "gpt_neox", "gpt_neox_sequential",
 ];
 const CLASSIFIERS: [&str; 7] = [
@@ -29,7 +29,7 @@ fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
-fn load(name: &str) -> Decoder {
+pub(super) fn load(name: &str) -> Decoder {
     let folder = folder(name);
     let spec = Spec::read(folder.join("config.json")).expect("a config");
     let weights = Weights::open(&folder, &spec).expect("weights");
@@ -37,13 +37,13 @@ fn load(name: &str) -> Decoder {
 }
 
 /// What is expected of a fixture.
-struct Expected {
-    facts: Value,
+pub(super) struct Expected {
+    pub(super) facts: Value,
     tensors: Named,
 }
 
 impl Expected {
-    fn of(name: &str) -> Self {
+    pub(super) fn of(name: &str) -> Self {
         let folder = folder(name);
         let text = std::fs::read_to_string(folder.join("expected.json")).expect("expected.json");
         Self {
@@ -52,11 +52,11 @@ impl Expected {
         }
     }
 
-    fn tensor(&self, name: &str) -> Vec<f32> {
+    pub(super) fn tensor(&self, name: &str) -> Vec<f32> {
         self.tensors.tensor(name).expect(name).1
     }
 
-    fn sequences(&self) -> Vec<Vec<u32>> {
+    pub(super) fn sequences(&self) -> Vec<Vec<u32>> {
         serde_json::from_value(self.facts["sequences"].clone()).expect("sequences")
     }
 }
