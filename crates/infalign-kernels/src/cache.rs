@@ -79,8 +79,7 @@ impl Block {
         shape: &CacheShape,
         attention: &Attention<'_>,
         layer: usize,
-        position: usize,
-        slot: usize,
+        (position, slot): (usize, usize),
         row: &[f32],
         key: &mut [f32],
     ) {
@@ -242,8 +241,7 @@ impl Prefix {
                 &self.shape,
                 attention,
                 layer,
-                i,
-                i % POSITIONS,
+                (i, i % POSITIONS),
                 row,
                 &mut key,
             );
@@ -334,8 +332,7 @@ impl Sequence {
             &shape,
             attention,
             layer,
-            self.len,
-            slot % POSITIONS,
+            (self.len, slot % POSITIONS),
             row,
             key,
         );

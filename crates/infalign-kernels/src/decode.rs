@@ -75,6 +75,7 @@ pub fn decode_attention(
     }
     let mut order: Vec<usize> = (0..sequences.len()).collect();
     order.sort_by_key(|i| Arc::as_ptr(sequences[*i].prefix()));
+    // Outputs by sequence, then by key/value head: each goes to one task.
     let mut rows: Vec<Vec<Option<&mut [f32]>>> = (out.chunks_exact_mut(attention.out_width()))
         .map(|row| row.chunks_exact_mut(group * d).map(Some).collect())
         .collect();
@@ -86,7 +87,7 @@ pub fn decode_attention(
             for some in together.chunks(TOGETHER) {
                 let members = (some.iter())
                     .filter_map(|i| {
-                        let out = rows[*i][kv_head].take()?;
+                        let out = rows[*i].get_mut(kv_head)?.take()?;
                         Some((&*sequences[*i], &qkv[i * width..][..width], out))
                     })
                     .collect();

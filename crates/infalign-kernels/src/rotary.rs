@@ -4,7 +4,7 @@
 //!
 //! y[k] = a (x₁ cos θ − x₂ sin θ), y[k + rot / 2] = a (x₂ cos θ + x₁ sin θ), y[rot..] = x[rot..].
 //!
-//! a is the attention factor (1 but for YaRN and its kin). The backward pass is the rotation by −θ, times a.
+//! a is the attention factor (1 but for `YaRN` and its kin). The backward pass is the rotation by −θ, times a.
 //! The product t · fₖ is rounded to `f32` as `transformers` rounds it (the difference reaches 1e−4 after some thousand positions); cosine and
 //! sine of it are taken in `f64`.
 //!
