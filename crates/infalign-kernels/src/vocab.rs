@@ -10,7 +10,7 @@
 //! f₂, f₃ for every row: ∂f/∂z = f₁ (1\[y\] − p) + f₂ p (log p − log q − KL) − f₃ p (log p + H), then ∂f/∂l = ∂f/∂z (1 − tanh²(l / c)) / T.
 //! Cross-entropy is f = −log p(y), f₁ = −1; policy gradients, clipped ratios and exact KL penalties are as short. The reference is held fixed.
 //!
-//! Rows pass in chunks of 128. A row's results do not depend on the chunk it is in, nor on the number of threads.
+//! Rows pass in chunks of 64 to 512, the fewer the larger the vocabulary. A row's results do not depend on the chunk it is in, nor on the number of threads.
 //!
 //! | case | result |
 //! |---|---|
@@ -28,7 +28,7 @@ use crate::aligned::Aligned;
 use crate::linear::{
     Dims, Packed, linear_backward_bias, linear_backward_input, linear_backward_weight,
 };
-use chunk::{Chunk, ROWS, in_parallel};
+use chunk::{Chunk, in_parallel, rows_at_a_time};
 use softmax::{Measured, Shaping, divergence, gradient};
 
 mod chunk;
@@ -290,7 +290,7 @@ fn measure(
     }
     // Taken, not borrowed: the thread may work for someone else's head while it waits for others.
     let mut buffers = BUFFERS.take();
-    for rows in rows.chunks(ROWS) {
+    for rows in rows.chunks(rows_at_a_time(policy.vocab)) {
         buffers.policy.fill(policy, rows);
         if let Some(reference) = reference {
             buffers.reference.fill(reference, rows);

@@ -7,12 +7,20 @@ use super::{Head, RowStats};
 use crate::aligned::Aligned;
 use crate::linear::{Dims, linear_forward};
 
-/// Rows whose logits exist at a time.
-pub(super) const ROWS: usize = 128;
+/// Logits that exist at a time, as far as the bounds on rows allow: 4 MiB.
+const LOGITS: usize = 1 << 20;
+/// The most rows of a chunk.
+pub(super) const ROWS: usize = 512;
+
+/// Rows whose logits exist at a time: enough for each word's weights to be used often while they are near.
+pub(super) fn rows_at_a_time(vocab: usize) -> usize {
+    (LOGITS / vocab.max(1)).clamp(64, ROWS)
+}
+
 /// Logits below which threads cost more than they bring.
 const PARALLEL_FROM: usize = 1 << 15;
 
-/// The buffers of one head, for at most `ROWS` rows.
+/// The buffers of one head, for one chunk of rows.
 #[derive(Default)]
 pub(super) struct Chunk {
     hidden: Aligned,

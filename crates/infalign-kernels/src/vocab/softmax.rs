@@ -3,7 +3,7 @@
 //! Sums go over sixteen lanes within blocks of 1024 elements, in single precision, and over blocks in double precision, in one fixed order:
 //! their relative error is about that of 64 additions, whatever the vocabulary's size.
 
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 
 use super::RowGrad;
 use crate::exp::exp;
@@ -36,99 +36,127 @@ impl Normaliser {
 }
 
 /// Replaces raw logits by z and gives the largest.
-fn shape(logits: &mut [f32], shaping: Shaping) -> f32 {
-    Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            let by = 1.0 / shaping.temperature;
-            if let Some(cap) = shaping.soft_cap {
-                let inverse = 1.0 / cap;
-                let by = cap * by;
-                for l in &mut *logits {
-                    *l = tanh(*l * inverse) * by;
-                }
-            } else {
-                for l in &mut *logits {
-                    *l = (*l * by).clamp(-HUGE, HUGE);
-                }
+struct Shape<'a>(&'a mut [f32], Shaping);
+
+impl NullaryFnOnce for Shape<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn call(self) -> f32 {
+        let Self(
+            logits,
+            Shaping {
+                soft_cap,
+                temperature,
+            },
+        ) = self;
+        let by = 1.0 / temperature;
+        if let Some(cap) = soft_cap {
+            let inverse = 1.0 / cap;
+            let by = cap * by;
+            for l in &mut *logits {
+                *l = tanh(*l * inverse) * by;
             }
-            let mut max = [-HUGE; LANES];
-            let (lanes, tail) = logits.as_chunks::<LANES>();
-            for z in lanes {
-                for i in 0..LANES {
-                    max[i] = if z[i] > max[i] { z[i] } else { max[i] };
-                }
+        } else {
+            for l in &mut *logits {
+                *l = (*l * by).clamp(-HUGE, HUGE);
             }
-            max.iter().chain(tail).copied().fold(-HUGE, f32::max)
-        },
-    )
+        }
+        let mut max = [-HUGE; LANES];
+        let (lanes, tail) = logits.as_chunks::<LANES>();
+        for z in lanes {
+            for i in 0..LANES {
+                max[i] = if z[i] > max[i] { z[i] } else { max[i] };
+            }
+        }
+        max.iter().chain(tail).copied().fold(-HUGE, f32::max)
+    }
 }
 
 /// Shapes a row; gives its normaliser and its entropy, ln Σ eᵗ − Σ t eᵗ / Σ eᵗ with t = z − max.
 pub(super) fn normalise(logits: &mut [f32], shaping: Shaping) -> (Normaliser, f32) {
-    let max = shape(logits, shaping);
-    let [sum, moment] = Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            sums(logits, logits, |z, _| {
-                let t = z - max;
-                let weight = exp(t);
-                [weight, weight * t]
-            })
-        },
-    );
+    let arch = Arch::new();
+    let max = arch.dispatch(Shape(logits, shaping));
+    let [sum, moment] = arch.dispatch(Sums {
+        z: logits,
+        max,
+        other: None,
+    });
     let log_sum = sum.ln();
-    (
-        Normaliser {
-            max,
-            log_sum: log_sum as f32,
-        },
-        (log_sum - moment / sum) as f32,
-    )
+    let normaliser = Normaliser {
+        max,
+        log_sum: log_sum as f32,
+    };
+    (normaliser, (log_sum - moment / sum) as f32)
 }
 
 /// KL(p‖q) = Σ eᵗ (t − u) / Σ eᵗ − (ln Σ eᵗ − ln Σ eᵘ), with t and u the two rows relative to their maxima.
 ///
 /// Rounding can leave a divergence of nearly equal rows slightly negative.
 pub(super) fn divergence((z, p): (&[f32], Normaliser), (z_q, q): (&[f32], Normaliser)) -> f32 {
-    let [sum, moment] = Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            sums(z, z_q, |z, z_q| {
-                let t = z - p.max;
-                let weight = exp(t);
-                [weight, weight * (t - (z_q - q.max))]
-            })
-        },
-    );
+    let sums = Sums {
+        z,
+        max: p.max,
+        other: Some((z_q, q.max)),
+    };
+    let [sum, moment] = Arch::new().dispatch(sums);
     (moment / sum - (f64::from(p.log_sum) - f64::from(q.log_sum))) as f32
 }
 
-/// Σ over the elements of two values made of each pair.
-#[inline(always)]
-fn sums(z: &[f32], z_q: &[f32], term: impl Fn(f32, f32) -> [f32; 2]) -> [f64; 2] {
-    let mut total = [0.0_f64; 2];
-    for (z, z_q) in z.chunks(BLOCK).zip(z_q.chunks(BLOCK)) {
-        let (mut first, mut second) = ([0.0_f32; LANES], [0.0_f32; LANES]);
-        let ((z, z_end), (z_q, z_q_end)) = (z.as_chunks::<LANES>(), z_q.as_chunks::<LANES>());
-        for (z, z_q) in z.iter().zip(z_q) {
-            for i in 0..LANES {
-                let [a, b] = term(z[i], z_q[i]);
-                first[i] += a;
-                second[i] += b;
+/// Σ eᵗ and Σ eᵗ t, or Σ eᵗ (t − u) with another row, where t and u are relative to their rows' maxima.
+struct Sums<'a> {
+    z: &'a [f32],
+    max: f32,
+    other: Option<(&'a [f32], f32)>,
+}
+
+impl NullaryFnOnce for Sums<'_> {
+    type Output = [f64; 2];
+
+    #[inline(always)]
+    fn call(self) -> [f64; 2] {
+        let Self { z, max, other } = self;
+        // The terms of a block are written down first: a loop that only computes them becomes vector code, and so does one that only adds.
+        let (mut weights, mut values) = ([0.0_f32; BLOCK], [0.0_f32; BLOCK]);
+        let mut total = [0.0_f64; 2];
+        for (block, z) in z.chunks(BLOCK).enumerate() {
+            let (weights, values) = (&mut weights[..z.len()], &mut values[..z.len()]);
+            for (weight, z) in weights.iter_mut().zip(z) {
+                *weight = exp(z - max);
             }
+            if let Some((u, u_max)) = other {
+                for ((value, z), u) in values.iter_mut().zip(z).zip(&u[block * BLOCK..]) {
+                    *value = (z - max) - (u - u_max);
+                }
+            } else {
+                for (value, z) in values.iter_mut().zip(z) {
+                    *value = z - max;
+                }
+            }
+            for (value, weight) in values.iter_mut().zip(&*weights) {
+                *value *= weight;
+            }
+            total[0] += block_sum(weights);
+            total[1] += block_sum(values);
         }
-        for (i, (z, z_q)) in z_end.iter().zip(z_q_end).enumerate() {
-            let [a, b] = term(*z, *z_q);
-            first[i] += a;
-            second[i] += b;
-        }
+        total
+    }
+}
+
+/// The sum over sixteen lanes.
+#[inline(always)]
+fn block_sum(values: &[f32]) -> f64 {
+    let mut sums = [0.0_f32; LANES];
+    let (lanes, end) = values.as_chunks::<LANES>();
+    for lane in lanes {
         for i in 0..LANES {
-            total[0] += f64::from(first[i]);
-            total[1] += f64::from(second[i]);
+            sums[i] += lane[i];
         }
     }
-    total
+    for (sum, value) in sums.iter_mut().zip(end) {
+        *sum += value;
+    }
+    sums.iter().map(|sum| f64::from(*sum)).sum()
 }
 
 /// The measured quantities that the gradient needs.
@@ -137,6 +165,43 @@ pub(super) struct Measured {
     pub(super) target: usize,
     pub(super) kl: f32,
     pub(super) entropy: f32,
+}
+
+/// dl / dz = (1 − (z T / c)²) / T; without a cap, 1 / T.
+#[derive(Clone, Copy)]
+struct Slope {
+    flat: f32,
+    capped: f32,
+    over_cap: f32,
+}
+
+impl Slope {
+    fn new(
+        Shaping {
+            soft_cap,
+            temperature,
+        }: Shaping,
+    ) -> Self {
+        let flat = 1.0 / temperature;
+        match soft_cap {
+            Some(cap) => Self {
+                flat,
+                capped: flat,
+                over_cap: temperature / cap,
+            },
+            None => Self {
+                flat,
+                capped: 0.0,
+                over_cap: 0.0,
+            },
+        }
+    }
+
+    #[inline(always)]
+    fn at(self, z: f32) -> f32 {
+        let tanh = z * self.over_cap;
+        self.flat - self.capped * (tanh * tanh)
+    }
 }
 
 /// Replaces z by the gradient with respect to the raw logits:
@@ -157,35 +222,27 @@ pub(super) fn gradient(
         ..
     }: RowGrad,
 ) {
-    let by = 1.0 / shaping.temperature;
-    let (over_cap, capped) = match shaping.soft_cap {
-        Some(cap) => (shaping.temperature / cap, by),
-        None => (0.0, 0.0),
-    };
-    // dl / dz; without a cap the second term is not to be −0 · ∞.
-    let slope = |z: f32| by - capped * (z * over_cap) * (z * over_cap);
-    let of_target = d_log_prob * slope(z[target]);
+    let slope = Slope::new(shaping);
+    let of_target = d_log_prob * slope.at(z[target]);
+    let logits = &mut *z;
+    // Captures are moved: behind references they might alias the logits, and the loops would stay scalar.
     Arch::new().dispatch(
         #[inline(always)]
-        || {
-            let plain = |z: f32| {
-                let log_p = p.log_prob(z);
-                let weight = -d_log_prob - d_entropy * (log_p + entropy);
-                (exp(log_p), log_p, weight)
-            };
-            match reference {
-                Some((z_q, q)) if d_kl != 0.0 => {
-                    for (z, z_q) in z.iter_mut().zip(z_q) {
-                        let (prob, log_p, weight) = plain(*z);
-                        let weight = weight + d_kl * (log_p - q.log_prob(*z_q) - kl);
-                        *z = prob * weight * slope(*z);
-                    }
+        move || match reference {
+            Some((z_q, q)) if d_kl != 0.0 => {
+                for (z, z_q) in logits.iter_mut().zip(z_q) {
+                    let log_p = p.log_prob(*z);
+                    let weight = d_kl * (log_p - q.log_prob(*z_q) - kl)
+                        - d_log_prob
+                        - d_entropy * (log_p + entropy);
+                    *z = exp(log_p) * weight * slope.at(*z);
                 }
-                _ => {
-                    for z in &mut *z {
-                        let (prob, _, weight) = plain(*z);
-                        *z = prob * weight * slope(*z);
-                    }
+            }
+            _ => {
+                for z in logits {
+                    let log_p = p.log_prob(*z);
+                    let weight = -d_log_prob - d_entropy * (log_p + entropy);
+                    *z = exp(log_p) * weight * slope.at(*z);
                 }
             }
         },
