@@ -10,6 +10,7 @@ use burn::Tensor;
 use infalign_kernels::{adamw, norm2::sum_squares};
 use serde::{Deserialize, Serialize};
 
+use super::Gradients;
 use crate::{
     error::{Error, Result},
     model::Decoder,
@@ -108,7 +109,8 @@ impl AdamW {
     ///
     /// # Errors
     /// A gradient that is not a number: nothing has been moved then.
-    pub fn update(&mut self, model: &mut Decoder, gradients: Vec<Option<Tensor<2>>>, scale: f64, rate: f64) -> Result<Update> {
+    pub fn update(&mut self, model: &mut Decoder, gradients: Gradients, scale: f64, rate: f64) -> Result<Update> {
+        let gradients = gradients.leaves;
         let norm = scale.abs() * gradients.iter().flatten().map(sum_of_squares).sum::<f64>().sqrt();
         if !norm.is_finite() {
             return Err(Error::Diverged {
