@@ -4,6 +4,7 @@
 mod ci;
 mod deny;
 mod r#gen;
+mod gpu_parity;
 mod links;
 mod results;
 
@@ -36,6 +37,12 @@ enum Task {
     Results(results::Results),
     /// Check the relative links and anchors of every Markdown file.
     Links,
+    /// Run the agreement with transformers on a device; builds what the device needs.
+    GpuParity {
+        /// `wgpu`, `wgpu:1`, `cuda`, `metal`, `rocm` or `cpu`.
+        #[arg(default_value = "wgpu")]
+        device: String,
+    },
     /// Check licences, sources, banned crates and security advisories with cargo-deny.
     Deny,
 }
@@ -58,6 +65,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Gen { check: false } => r#gen::write(&root),
         Task::Results(what) => results::make(&root, what),
         Task::Links => links::run(&root),
+        Task::GpuParity { device } => gpu_parity::run(&root, device),
         Task::Deny => deny::run(&root),
     }
 }

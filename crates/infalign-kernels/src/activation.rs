@@ -9,7 +9,7 @@
 //!
 //! Gated (Shazeer 2020, arXiv 2002.05202), on rows packed [gate g | up u]: y = f(g) u; dg = dy u f′(g), du = dy f(g).
 //! `transformers` calls the tanh form `gelu_new`, `gelu_fast` and `gelu_pytorch_tanh`. NaN stays NaN; −∞ gives NaN where
-//! f is a product, as in PyTorch.
+//! f is a product, as in `torch`.
 
 use pulp::Arch;
 
@@ -57,7 +57,7 @@ fn normal_cdf(x: f32) -> f32 {
     let p = 0.170_872_77;
     let p = p * t - 0.822_152_2;
     let p = p * t + 1.488_515_9;
-    let p = p * t - 1.135_203_9;
+    let p = p * t - 1.135_204;
     let p = p * t + 0.278_868_08;
     let p = p * t - 0.186_288_06;
     let p = p * t + 0.096_784_18;

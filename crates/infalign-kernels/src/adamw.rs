@@ -1,4 +1,4 @@
-//! One step of AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101, algorithm 2), all of it in one pass.
+//! One step of `AdamW` (Loshchilov and Hutter 2019, arXiv 1711.05101, algorithm 2), all of it in one pass.
 //!
 //! At step t = 1, 2, …, with g the gradient times `gradient_scale` (clipping):
 //!

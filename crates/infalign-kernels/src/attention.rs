@@ -35,7 +35,7 @@ pub struct Attention<'a> {
     pub kv_heads: usize,
     /// Values of a head; any size.
     pub head_dim: usize,
-    /// What q · k is multiplied by; usually 1/√head_dim.
+    /// What q · k is multiplied by; usually 1/√(head size).
     pub scale: f32,
     /// Number of last positions that a query sees, itself among them; all if none.
     pub window: Option<usize>,

@@ -19,7 +19,7 @@ use crate::attention::Attention;
 use crate::attention::load::{head, padded};
 
 /// Positions of a block.
-pub(crate) const POSITIONS: usize = 16;
+pub const POSITIONS: usize = 16;
 
 /// What the cache of a model holds at a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +68,7 @@ pub struct CacheFull {
 struct Block(Aligned);
 
 impl Block {
+    #[inline(always)]
     fn part(&self, shape: &CacheShape, layer: usize, kv_head: usize) -> (&[f32], &[f32]) {
         let at = (layer * shape.kv_heads + kv_head) * shape.part();
         self.0.as_slice()[at..at + shape.part()].split_at(POSITIONS * shape.head_dim)
@@ -79,8 +80,7 @@ impl Block {
         shape: &CacheShape,
         attention: &Attention<'_>,
         layer: usize,
-        position: usize,
-        slot: usize,
+        (position, slot): (usize, usize),
         row: &[f32],
         key: &mut [f32],
     ) {
@@ -242,21 +242,22 @@ impl Prefix {
                 &self.shape,
                 attention,
                 layer,
-                i,
-                i % POSITIONS,
+                (i, i % POSITIONS),
                 row,
                 &mut key,
             );
         }
     }
 
-    /// (keys, values) of every block of a layer's head.
-    pub(crate) fn parts(
-        &self,
-        layer: usize,
-        kv_head: usize,
-    ) -> impl ExactSizeIterator<Item = (&[f32], &[f32])> {
-        (self.blocks.iter()).map(move |block| block.part(&self.shape, layer, kv_head))
+    /// Blocks that are in use.
+    pub(crate) fn blocks(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// (keys, values) of a layer's head in block `b`.
+    #[inline(always)]
+    pub(crate) fn part(&self, layer: usize, kv_head: usize, b: usize) -> (&[f32], &[f32]) {
+        self.blocks[b].part(&self.shape, layer, kv_head)
     }
 }
 
@@ -334,22 +335,21 @@ impl Sequence {
             &shape,
             attention,
             layer,
-            self.len,
-            slot % POSITIONS,
+            (self.len, slot % POSITIONS),
             row,
             key,
         );
     }
 
-    /// (keys, values) of the blocks that hold the suffix and the next token.
-    pub(crate) fn parts(
-        &self,
-        layer: usize,
-        kv_head: usize,
-    ) -> impl ExactSizeIterator<Item = (&[f32], &[f32])> {
-        let used = self.suffix_len() / POSITIONS + 1;
-        (self.blocks[..used].iter())
-            .map(move |block| block.part(&self.prefix.shape, layer, kv_head))
+    /// Blocks that hold the suffix and the next token.
+    pub(crate) fn own_blocks(&self) -> usize {
+        self.suffix_len() / POSITIONS + 1
+    }
+
+    /// (keys, values) of a layer's head in the suffix's block `b`.
+    #[inline(always)]
+    pub(crate) fn own_part(&self, layer: usize, kv_head: usize, b: usize) -> (&[f32], &[f32]) {
+        self.blocks[b].part(&self.prefix.shape, layer, kv_head)
     }
 }
 

@@ -8,6 +8,7 @@
 //! a sequence's result has the same bits whatever stands beside it, however many there are, and on any number of threads.
 //! It agrees with [`crate::attention`] up to rounding (the order in which exponentials are added differs when a prompt does not end with a block).
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use pulp::{Arch, Simd, WithSimd};
@@ -75,6 +76,7 @@ pub fn decode_attention(
     }
     let mut order: Vec<usize> = (0..sequences.len()).collect();
     order.sort_by_key(|i| Arc::as_ptr(sequences[*i].prefix()));
+    // Outputs by sequence, then by key/value head: each goes to one task.
     let mut rows: Vec<Vec<Option<&mut [f32]>>> = (out.chunks_exact_mut(attention.out_width()))
         .map(|row| row.chunks_exact_mut(group * d).map(Some).collect())
         .collect();
@@ -86,7 +88,7 @@ pub fn decode_attention(
             for some in together.chunks(TOGETHER) {
                 let members = (some.iter())
                     .filter_map(|i| {
-                        let out = rows[*i][kv_head].take()?;
+                        let out = rows[*i].get_mut(kv_head)?.take()?;
                         Some((&*sequences[*i], &qkv[i * width..][..width], out))
                     })
                     .collect();
@@ -188,52 +190,69 @@ fn decode<S: Simd, const R: usize>(simd: S, task: Task<'_>, scratch: &mut Scratc
         .min()
         .unwrap_or(0)
         / POSITIONS;
+    let shared_part = |b| prefix.part(layer, kv_head, b);
+    let blocks = seen..prefix.blocks();
     for r in (0..rows).step_by(R) {
         let (q, s) = (&queries[r * dp..], &mut scores[r * stride..]);
-        let parts = prefix.parts(layer, kv_head).enumerate().skip(seen);
         if rows - r == 1 {
-            score::<S, 1>(simd, q, dp, d, parts, s, stride);
+            score_own(simd, &q[..d], shared_part, blocks.clone(), s);
         } else {
-            score::<S, R>(simd, q, dp, d, parts, s, stride);
+            score::<S, R>(simd, q, (d, dp), shared_part, blocks.clone(), s, stride);
         }
     }
     for (m, (sequence, ..)) in members.iter().enumerate() {
-        let skip = own_start(&attention, sequence, &prefix) / POSITIONS;
+        let own = own_start(&attention, sequence, &prefix) / POSITIONS..sequence.own_blocks();
         for r in m * group..(m + 1) * group {
             let (q, s) = (&queries[r * dp..][..d], &mut scores[r * stride + shared..]);
-            score_own(simd, q, sequence.parts(layer, kv_head), skip, s);
+            let part = |b| sequence.own_part(layer, kv_head, b);
+            score_own(simd, q, part, own.clone(), s);
         }
     }
 
-    for (m, (sequence, _, out)) in members.iter_mut().enumerate() {
+    for (m, (sequence, ..)) in members.iter().enumerate() {
         for g in 0..group {
             let r = m * group + g;
             let row = &mut scores[r * stride..][..stride];
             let total = probabilities(&attention, sequence, &prefix, row);
-            for x in &mut row[..] {
-                *x *= 1.0 / total;
+            let inverse = 1.0 / total;
+            for x in row {
+                *x *= inverse;
             }
         }
-        out.fill(0.0);
     }
 
     // Weighted sums in the same order of positions: prefix, then own.
     for r in (0..rows).step_by(R) {
         let (p, to) = (&scores[r * stride..], &mut sums[r * dp..]);
-        let parts = || prefix.parts(layer, kv_head).enumerate().skip(seen);
         if rows - r == 1 {
-            weigh::<S, 1, _>(simd, p, stride, parts, prefix.len(), dp, to);
+            weigh_own(simd, p, shared_part, blocks.clone(), prefix.len(), dp, to);
         } else {
-            weigh::<S, R, _>(simd, p, stride, parts, prefix.len(), dp, to);
+            weigh::<S, R>(
+                simd,
+                (p, stride),
+                shared_part,
+                blocks.clone(),
+                prefix.len(),
+                dp,
+                to,
+            );
         }
     }
     for (m, (sequence, _, out)) in members.iter_mut().enumerate() {
-        let skip = own_start(&attention, sequence, &prefix) / POSITIONS;
+        let own = own_start(&attention, sequence, &prefix) / POSITIONS..sequence.own_blocks();
         for g in 0..group {
             let r = m * group + g;
             let (p, to) = (&scores[r * stride + shared..], &mut sums[r * dp..]);
-            let parts = || sequence.parts(layer, kv_head).enumerate().skip(skip);
-            weigh::<S, 1, _>(simd, p, 0, parts, sequence.suffix_len() + 1, dp, to);
+            let part = |b| sequence.own_part(layer, kv_head, b);
+            weigh_own(
+                simd,
+                p,
+                part,
+                own.clone(),
+                sequence.suffix_len() + 1,
+                dp,
+                to,
+            );
             out[g * d..][..d].copy_from_slice(&to[..d]);
         }
     }
@@ -250,16 +269,16 @@ fn own_start(attention: &Attention<'_>, sequence: &Sequence, prefix: &Prefix) ->
 fn score<'a, S: Simd, const R: usize>(
     simd: S,
     queries: &[f32], // (R, dp)
-    dp: usize,
-    d: usize,
-    parts: impl Iterator<Item = (usize, (&'a [f32], &'a [f32]))>,
+    (d, dp): (usize, usize),
+    part: impl Fn(usize) -> (&'a [f32], &'a [f32]),
+    blocks: Range<usize>,
     scores: &mut [f32], // (R, stride)
     stride: usize,
 ) {
     let width = POSITIONS / S::F32_LANES;
     let rows: [&[f32]; R] = core::array::from_fn(|r| &queries[r * dp..][..d]);
-    for (b, (keys, _)) in parts {
-        let keys = S::as_simd_f32s(keys).0;
+    for b in blocks {
+        let keys = S::as_simd_f32s(part(b).0).0;
         for at in 0..width {
             let mut acc = zeros::<S, R, 1>(simd);
             by_rows(simd, rows, keys, width, at, &mut acc);
@@ -271,33 +290,22 @@ fn score<'a, S: Simd, const R: usize>(
     }
 }
 
-/// Scores of one row against its own blocks, four at a time: chains of additions that do not wait for each other.
+/// Scores of one row, four blocks at a time: chains of additions that do not wait for each other.
 #[inline(always)]
 fn score_own<'a, S: Simd>(
     simd: S,
     query: &[f32],
-    mut parts: impl Iterator<Item = (&'a [f32], &'a [f32])>,
-    skip: usize,
+    part: impl Fn(usize) -> (&'a [f32], &'a [f32]),
+    blocks: Range<usize>,
     scores: &mut [f32],
 ) {
     let width = POSITIONS / S::F32_LANES;
-    let mut scores = scores.chunks_exact_mut(POSITIONS).skip(skip);
-    let mut parts = parts
-        .by_ref()
-        .skip(skip)
-        .map(|(keys, _)| S::as_simd_f32s(keys).0);
-    while let Some(a) = parts.next() {
-        let others = [parts.next(), parts.next(), parts.next()];
-        let four = [
-            a,
-            others[0].unwrap_or(a),
-            others[1].unwrap_or(a),
-            others[2].unwrap_or(a),
-        ];
-        let n = 1 + others.iter().flatten().count();
-        let four = four.map(|keys| &keys[..query.len() * width]);
-        let mut to: [Option<&mut [f32]>; 4] =
-            core::array::from_fn(|b| if b < n { scores.next() } else { None });
+    let n = query.len() * width;
+    for first in blocks.clone().step_by(4) {
+        let last = blocks.end - 1;
+        // Past the end the last block is computed again.
+        let at_most = |b: usize| &S::as_simd_f32s(part(b.min(last)).0).0[..n];
+        let four = [0, 1, 2, 3].map(|b| at_most(first + b));
         for at in 0..width {
             let mut acc = [simd.splat_f32s(0.0); 4];
             for (k, q) in query.iter().enumerate() {
@@ -306,10 +314,9 @@ fn score_own<'a, S: Simd>(
                     acc[b] = simd.mul_add_e_f32s(q, four[b][k * width + at], acc[b]);
                 }
             }
-            for (to, acc) in to.iter_mut().zip(acc) {
-                if let Some(to) = to {
-                    S::as_mut_simd_f32s(to).0[at] = acc;
-                }
+            for (b, acc) in acc.into_iter().enumerate() {
+                let to = &mut scores[(first + b).min(last) * POSITIONS..][..POSITIONS];
+                S::as_mut_simd_f32s(to).0[at] = acc;
             }
         }
     }
@@ -343,51 +350,88 @@ fn probabilities(
 
 /// to[r] += Σ p[r][j] · values[j] over the positions of blocks before `len`, in order.
 #[inline(always)]
-fn weigh<'a, S: Simd, const R: usize, I: Iterator<Item = (usize, (&'a [f32], &'a [f32]))>>(
+fn weigh<'a, S: Simd, const R: usize>(
     simd: S,
-    p: &[f32], // (R, stride)
-    stride: usize,
-    parts: impl Fn() -> I,
+    (p, stride): (&[f32], usize), // (R, stride)
+    part: impl Fn(usize) -> (&'a [f32], &'a [f32]),
+    blocks: Range<usize>,
     len: usize,
     dp: usize,
     to: &mut [f32], // (R, dp)
 ) {
     let width = dp / S::F32_LANES;
     let to = S::as_mut_simd_f32s(to).0;
-    let mut at = 0;
-    while at + 4 <= width && R == 1 {
-        weigh_columns::<S, R, 4>(simd, p, stride, parts(), len, (width, at), to);
-        at += 4;
+    for at in 0..width {
+        let mut acc: [[S::f32s; 1]; R] = core::array::from_fn(|r| [to[r * width + at]]);
+        for b in blocks.clone() {
+            let steps = POSITIONS.min(len - b * POSITIONS);
+            let rows: [&[f32]; R] =
+                core::array::from_fn(|r| &p[r * stride + b * POSITIONS..][..steps]);
+            by_rows(
+                simd,
+                rows,
+                S::as_simd_f32s(part(b).1).0,
+                width,
+                at,
+                &mut acc,
+            );
+        }
+        for r in 0..R {
+            to[r * width + at] = acc[r][0];
+        }
     }
-    while at + 2 <= width {
-        weigh_columns::<S, R, 2>(simd, p, stride, parts(), len, (width, at), to);
-        at += 2;
+}
+
+/// [`weigh`] of one row, with more columns at a time: chains of additions that do not wait for each other.
+#[inline(always)]
+fn weigh_own<'a, S: Simd>(
+    simd: S,
+    p: &[f32],
+    part: impl Fn(usize) -> (&'a [f32], &'a [f32]),
+    blocks: Range<usize>,
+    len: usize,
+    dp: usize,
+    to: &mut [f32], // (dp)
+) {
+    let width = dp / S::F32_LANES;
+    let to = &mut S::as_mut_simd_f32s(to).0[..width];
+    let (fours, rest) = to.as_chunks_mut::<4>();
+    for (n, to) in fours.iter_mut().enumerate() {
+        weigh_columns::<S, 4>(simd, p, &part, blocks.clone(), len, (width, 4 * n), to);
     }
-    if at < width {
-        weigh_columns::<S, R, 1>(simd, p, stride, parts(), len, (width, at), to);
+    let at = width - rest.len();
+    let (twos, ones) = rest.as_chunks_mut::<2>();
+    for (n, to) in twos.iter_mut().enumerate() {
+        weigh_columns::<S, 2>(simd, p, &part, blocks.clone(), len, (width, at + 2 * n), to);
+    }
+    for to in ones.as_chunks_mut::<1>().0 {
+        weigh_columns::<S, 1>(simd, p, &part, blocks.clone(), len, (width, width - 1), to);
     }
 }
 
 #[inline(always)]
-fn weigh_columns<'a, S: Simd, const R: usize, const V: usize>(
+fn weigh_columns<'a, S: Simd, const V: usize>(
     simd: S,
     p: &[f32],
-    stride: usize,
-    parts: impl Iterator<Item = (usize, (&'a [f32], &'a [f32]))>,
+    part: &impl Fn(usize) -> (&'a [f32], &'a [f32]),
+    blocks: Range<usize>,
     len: usize,
     (width, at): (usize, usize),
-    to: &mut [S::f32s],
+    to: &mut [S::f32s; V],
 ) {
-    let mut acc: [[S::f32s; V]; R] =
-        core::array::from_fn(|r| core::array::from_fn(|v| to[r * width + at + v]));
-    for (b, (_, values)) in parts {
+    let mut acc = *to;
+    for b in blocks {
         let steps = POSITIONS.min(len - b * POSITIONS);
-        let rows: [&[f32]; R] = core::array::from_fn(|r| &p[r * stride + b * POSITIONS..][..steps]);
-        by_rows(simd, rows, S::as_simd_f32s(values).0, width, at, &mut acc);
+        let p = &p[b * POSITIONS..][..steps];
+        let values = S::as_simd_f32s(part(b).1).0;
+        for (p, values) in p.iter().zip(values.chunks_exact(width)) {
+            let (x, values) = (simd.splat_f32s(*p), &values[at..at + V]);
+            for v in 0..V {
+                acc[v] = simd.mul_add_e_f32s(x, values[v], acc[v]);
+            }
+        }
     }
-    for r in 0..R {
-        to[r * width + at..][..V].copy_from_slice(&acc[r]);
-    }
+    *to = acc;
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Rows of a table by token, and the gradient of the table.
 //!
-//! y[i] = scale · table[id[i]] (scale √dim in Gemma, else 1). Backward: dtable[v] += scale · Σ over the i with id[i] = v of dy[i], added in
+//! `y[i] = scale · table[id[i]]` (scale √dim in Gemma, else 1). Backward: `dtable[v] += scale · Σ dy[i]` over the i with `id[i] = v`, added in
 //! the order of i, each table row by one thread: the same bits whatever the threads.
 
 use pulp::Arch;

@@ -7,7 +7,7 @@
 //!
 //! A piece is held back while its text may still change:
 //! - it ends with `�`: the rest of the character may follow;
-//! - it ends in a run of byte tokens (`<0xE4>`, SentencePiece's byte fallback), which decodes as one:
+//! - it ends in a run of byte tokens (`<0xE4>`, the byte fallback of sentencepiece), which decodes as one:
 //!   a later byte can make the whole run no text.
 //!
 //! [`Stream::finish`] gives what was held back. Time per token is that of decoding a window of a few

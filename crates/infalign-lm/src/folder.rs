@@ -118,13 +118,13 @@ impl Folder {
         self.template.as_ref()
     }
 
-    /// The fields of generation_config.json: temperature, top_p, …; empty if there is none.
+    /// The fields of `generation_config.json`: `temperature`, `top_p`, …; empty if there is none.
     #[must_use]
     pub fn generation_config(&self) -> Object {
         self.generation.clone().unwrap_or_default()
     }
 
-    /// Special tokens, each from the first that names it: generation_config.json, config.json, the
+    /// Special tokens, each from the first that names it: `generation_config.json`, config.json, the
     /// tokenizer's files.
     #[must_use]
     pub const fn tokens(&self) -> &TokenIds {
@@ -213,4 +213,153 @@ fn tokens(
         bos: first("bos_token_id", spec.tokens.bos, "bos_token")?,
         eos,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use std::io;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        Kind,
+        testing::{configs, spec, values, write},
+        train_bpe,
+    };
+
+    /// A folder with a small Llama of a byte-level vocabulary, and its tokenizer.
+    fn model(vocab: usize) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = configs()[0].1.clone();
+        config["vocab_size"] = json!(vocab);
+        config.as_object_mut().unwrap().remove("pad_token_id");
+        write(folder.path(), &config, WriteOptions::default());
+        let tokenizer = train_bpe(["a cat and a cat"].into_iter(), 260).unwrap();
+        tokenizer.save(folder.path()).unwrap();
+        folder
+    }
+
+    #[test]
+    fn special_tokens_come_from_the_first_that_names_them() {
+        let folder = model(260);
+        let open = || Folder::open(folder.path()).unwrap().tokens().clone();
+        assert_eq!(
+            (open().eos, open().bos, open().pad),
+            (vec![2, 3], Some(1), Some(1))
+        );
+        let path = folder.path().join("generation_config.json");
+        fs::write(&path, r#"{"eos_token_id": 7, "pad_token_id": 5}"#).unwrap();
+        assert_eq!(
+            (open().eos, open().bos, open().pad),
+            (vec![7], Some(1), Some(5))
+        );
+        fs::write(&path, r#"{"eos_token_id": "x"}"#).unwrap();
+        let error = Folder::open(folder.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("generation_config.json: `eos_token_id`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_tokenizer_of_another_model_is_refused() {
+        Folder::open(model(300).path()).unwrap();
+        let error = Folder::open(model(259).path()).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("has 260 tokens, but the model of config.json embeds 259"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Folder::open(folder.path().join("none")).unwrap_err();
+        assert!(
+            error.to_string().contains("none") && error.kind() == Kind::User,
+            "{error}"
+        );
+        let config = &configs()[0].1;
+        write(folder.path(), config, WriteOptions::default());
+        let opened = Folder::open(folder.path()).unwrap();
+        assert!(
+            opened
+                .tokenizer()
+                .unwrap_err()
+                .to_string()
+                .contains("tokenizer.json: not there; fetch")
+        );
+        fs::write(folder.path().join("tokenizer.model"), "").unwrap();
+        assert!(
+            opened
+                .tokenizer()
+                .unwrap_err()
+                .to_string()
+                .contains("AutoTokenizer")
+        );
+        fs::write(folder.path().join("tokenizer.json"), "{}").unwrap();
+        let error = Folder::open(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("tokenizer.json: not a tokenizer"), "{error}");
+    }
+
+    #[test]
+    fn a_model_is_saved_over_itself_or_stands_as_it_was() {
+        let folder = model(260);
+        let opened = Folder::open(folder.path()).unwrap();
+        let weights = opened.weights(opened.spec()).unwrap();
+        fs::write(folder.path().join("notes.txt"), "mine").unwrap();
+        let save = |fail: bool| {
+            let halved = |name: &str| Ok(weights.tensor(name)?.1.iter().map(|x| x / 2.0).collect());
+            let more = |new: &Path| match fail {
+                true => Err(Error::write(new, io::ErrorKind::StorageFull.into())),
+                false => Ok(()),
+            };
+            let companions = Some(folder.path());
+            Folder::save(
+                folder.path(),
+                opened.spec(),
+                companions,
+                WriteOptions::default(),
+                halved,
+                more,
+            )
+        };
+        let norm = || {
+            let opened = Folder::open(folder.path()).unwrap();
+            opened
+                .weights(opened.spec())
+                .unwrap()
+                .tensor("norm.weight")
+                .unwrap()
+                .1
+        };
+        let original = values(&spec(&json_of(folder.path())).unwrap(), "norm.weight");
+        assert_eq!(save(true).unwrap_err().kind(), Kind::Environment);
+        assert_eq!(norm(), original);
+        save(false).unwrap();
+        assert_eq!(norm(), original.iter().map(|x| x / 2.0).collect::<Vec<_>>());
+        assert_eq!(
+            fs::read_to_string(folder.path().join("notes.txt")).unwrap(),
+            "mine"
+        );
+        let ids = Folder::open(folder.path())
+            .unwrap()
+            .tokenizer()
+            .unwrap()
+            .encode(" cat", false)
+            .unwrap();
+        assert_eq!(
+            ids.len(),
+            2,
+            "four letters were merged to two tokens: {ids:?}"
+        );
+    }
+
+    fn json_of(folder: &Path) -> serde_json::Value {
+        json!(json::read_object(&folder.join("config.json")).unwrap())
+    }
 }

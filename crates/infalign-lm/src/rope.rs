@@ -1,14 +1,14 @@
 //! Rotary frequencies: from the fields of config.json to one angle per position and pair.
 //!
-//! For pair i of d/2 (d = rotary dimension), at position p, the angle is p·ω_i, and
+//! For pair i of d/2 (d = rotary dimension), at position p, the angle is p·ωᵢ, and
 //!
-//! | scaling | ω_i | attention factor a |
+//! | scaling | ωᵢ | attention factor a |
 //! |---|---|---|
 //! | none | θ^(−2i/d) | 1 |
 //! | linear | θ^(−2i/d) / s | 1 |
 //! | dynamic | as none, up to `max_position_embeddings`; longer is not offered | 1 |
 //! | llama3 | λ = 2π/ω; λ > L/lo: ω/s; λ < L/hi: ω; between: (1−t)ω/s + tω, t = (L/λ − lo)/(hi − lo) | 1 |
-//! | yarn (arXiv 2309.00071, eqs. 17–22) | r·ω/s + (1−r)·ω, r a ramp between the pairs that turn β_fast and β_slow times in L | 0.1·ln s + 1 |
+//! | yarn (arXiv 2309.00071, eqs. 17–22) | r·ω/s + (1−r)·ω, r a ramp between the pairs that turn `beta_fast` and `beta_slow` times in L | 0.1·ln s + 1 |
 //!
 //! cos and sin are both multiplied by a. The arithmetic is single precision in transformers' order
 //! (`modeling_rope_utils.py` of 5.23), because at position 2048 an error in the last bit of ω

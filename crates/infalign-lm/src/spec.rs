@@ -101,7 +101,7 @@ pub enum Placement {
     Pre,
     /// x ← x + n₂A(n₁x); x ← x + n₄M(n₃x) (Gemma 2).
     PreAndPost,
-    /// x ← x + A(n₁x) + M(n₂x) (NeoX).
+    /// x ← x + A(n₁x) + M(n₂x) (GPT-NeoX).
     Parallel,
 }
 

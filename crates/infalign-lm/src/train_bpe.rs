@@ -69,3 +69,36 @@ pub fn train_bpe<S: AsRef<str> + Send>(
         "a new tokenizer",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use super::*;
+
+    #[test]
+    fn every_text_returns_and_training_repeats() {
+        let texts = ["the cat sat on the mat, the cat", "naïve café"];
+        let train = || train_bpe(texts.into_iter(), 280).unwrap();
+        let tokenizer = train();
+        assert!((258..=280).contains(&tokenizer.vocab_size()));
+        assert_eq!(
+            (
+                tokenizer.special_id("eos_token"),
+                tokenizer.special_id("pad_token")
+            ),
+            (Some(0), Some(1))
+        );
+        for text in ["", "the cat", "  \n\t", "你好 🙂 \u{0}", "<|endoftext|>"] {
+            let ids = tokenizer.encode(text, false).unwrap();
+            assert_eq!(tokenizer.decode(&ids, false).unwrap(), text);
+            assert_eq!(train().encode(text, false).unwrap(), ids);
+        }
+        let ids = tokenizer.encode("the cat", false).unwrap();
+        assert!(
+            ids.len() < 4,
+            "words that were seen are few tokens: {ids:?}"
+        );
+        let error = train_bpe(texts.into_iter(), 257).unwrap_err().to_string();
+        assert!(error.contains("257 tokens are too few: 258"), "{error}");
+    }
+}

@@ -190,6 +190,10 @@ fn environment(now: Option<u64>) -> Result<Environment<'static>> {
 }
 
 /// `json.dumps(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False)`.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "filters take their arguments by value"
+)]
 fn to_json(
     value: &Jinja,
     indent: Option<usize>,

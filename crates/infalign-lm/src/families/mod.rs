@@ -68,7 +68,7 @@ pub(crate) struct Names {
     pub(crate) norm: &'static str,
     /// The head's names in files: the first is written, all are read.
     pub(crate) heads: &'static [&'static str],
-    /// Whether matrices are stored (in, out), as GPT-2's Conv1D does.
+    /// Whether matrices are stored (in, out), as GPT-2's `Conv1D` does.
     pub(crate) transposed: bool,
     /// Ends of names that old files carry and nobody needs: masks, frequencies.
     pub(crate) ignored: &'static [&'static str],

@@ -34,7 +34,7 @@ pub(super) const NAMES: Names = Names {
     ignored: &["rotary_emb.inv_freq"],
 };
 
-/// A spec of the Llama line: RMS norms, rotary positions, gated SiLU, no biases; families change
+/// A spec of the Llama line: RMS norms, rotary positions, gated `SiLU`, no biases; families change
 /// what differs. `kv_heads` is the default where the field is absent (null means as many as heads).
 pub(super) fn llama_line(
     fields: &Fields<'_>,

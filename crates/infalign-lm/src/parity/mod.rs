@@ -2,3 +2,4 @@
 
 mod files;
 mod numbers;
+mod sampling;

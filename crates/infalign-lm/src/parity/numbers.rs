@@ -8,9 +8,14 @@ use burn::tensor::Device;
 use serde_json::Value;
 
 use crate::{
+    Precision,
     batch::Batch,
     model::{Decoder, values},
-    ops::{fused::composed, head::{RowGrad, RowStats}},
+    open_device,
+    ops::{
+        fused::{composed, is_cpu},
+        head::{RowGrad, RowStats},
+    },
     score::{Sequence, classify, score},
     spec::Spec,
     tensors::TensorRule,
@@ -18,7 +23,7 @@ use crate::{
     weights::{Adapter, Weights, named::Named},
 };
 
-const CAUSAL: [&str; 9] = [
+pub(super) const CAUSAL: [&str; 9] = [
     "llama2", "llama3", "mistral", "qwen2", "qwen3", "gemma2", "gpt2", "gpt_neox", "gpt_neox_sequential",
 ];
 const CLASSIFIERS: [&str; 7] = [
@@ -29,21 +34,27 @@ fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
-fn load(name: &str) -> Decoder {
+pub(super) fn load(name: &str) -> Decoder {
     let folder = folder(name);
     let spec = Spec::read(folder.join("config.json")).expect("a config");
     let weights = Weights::open(&folder, &spec).expect("weights");
-    Decoder::load(spec, &weights, 0, &Device::flex()).expect("a decoder")
+    Decoder::load(spec, &weights, 0, &device()).expect("a decoder")
+}
+
+/// The device under test: `INFALIGN_PARITY_DEVICE` (`cargo xtask gpu-parity` sets it), else the CPU.
+pub(super) fn device() -> Device {
+    let name = std::env::var("INFALIGN_PARITY_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
+    open_device(name.parse().expect("a device"), Precision::F32).expect("the device")
 }
 
 /// What is expected of a fixture.
-struct Expected {
-    facts: Value,
+pub(super) struct Expected {
+    pub(super) facts: Value,
     tensors: Named,
 }
 
 impl Expected {
-    fn of(name: &str) -> Self {
+    pub(super) fn of(name: &str) -> Self {
         let folder = folder(name);
         let text = std::fs::read_to_string(folder.join("expected.json")).expect("expected.json");
         Self {
@@ -52,18 +63,20 @@ impl Expected {
         }
     }
 
-    fn tensor(&self, name: &str) -> Vec<f32> {
+    pub(super) fn tensor(&self, name: &str) -> Vec<f32> {
         self.tensors.tensor(name).expect(name).1
     }
 
-    fn sequences(&self) -> Vec<Vec<u32>> {
+    pub(super) fn sequences(&self) -> Vec<Vec<u32>> {
         serde_json::from_value(self.facts["sequences"].clone()).expect("sequences")
     }
 }
 
 /// Runs a check on both ways.
 fn both(check: impl Fn(&str)) {
-    check("kernels");
+    if is_cpu(&device()) {
+        check("kernels");
+    }
     composed::run(|| check("composed"));
 }
 

@@ -1,7 +1,7 @@
 //! Samples from a decoder wherever it runs: the engine for its device, with a cache of the memory that is given.
 
-use super::{Error as SampleError, Job, OnDevice, Report, Sampler, Sink};
-use crate::{error::Result, model::Decoder};
+use super::{Error as SampleError, Job, OnCpu, OnDevice, Report, Sampler, Sink};
+use crate::{error::Result, model::Decoder, ops::fused};
 
 /// What a run may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,11 @@ pub fn generate<S: Sink<crate::Error>>(
     sink: &mut S,
 ) -> Result<Report> {
     let longest = resources.longest.min(model.spec().max_positions);
+    if fused::is_cpu(model.device()) {
+        model.freeze();
+        let mut engine = OnCpu::new(model, resources.cache_bytes, longest);
+        return sampler.run(&mut engine, jobs, sink);
+    }
     let slot = OnDevice::slot_bytes(model, longest).max(1);
     let slots = (resources.cache_bytes / slot).min(resources.max_batch);
     if slots == 0 {

@@ -251,7 +251,7 @@ fn offsets_that_overlap_or_leave_gaps() {
     let e = error(|f| {
         edit(f, |name, _| {
             (name != "model.layers.0.input_layernorm.weight").then(|| name.to_owned())
-        })
+        });
     });
     says(&e, &["gap"]);
     let e = error(|f| edit_one(f, NORM, |e| e["data_offsets"] = json!([8, 4])));
@@ -289,7 +289,7 @@ fn missing_and_unexplained_tensors_are_all_named() {
     let e = error(|f| {
         edit(f, |name, _| {
             Some(name.replace("up_proj.weight", "upward.weight"))
-        })
+        });
     });
     says(
         &e,
