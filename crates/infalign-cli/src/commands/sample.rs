@@ -53,6 +53,9 @@ pub(super) fn run(args: &Sample) -> Result<()> {
             "no prompt; give some, or a file of them with --prompts".to_owned(),
         ));
     }
+    if args.n == 0 {
+        return Err(Error::Usage("--n 0: give at least 1".to_owned()));
+    }
     check(&asked, &folder, args.truncate)?;
     settings.seed = args.seed;
     let eos = &folder.tokens().eos;

@@ -86,10 +86,11 @@ pub(super) fn run(args: &Score) -> Result<()> {
     let prompting = Prompting::new(&folder, args.dress)?;
     let rows = read_scoring(&args.data)?;
     let head = folder.spec().head;
-    if head != Head::CausalLm && (args.reference.is_some() || args.per_token) {
+    let of_tokens = args.reference.is_some() || args.per_token || args.temperature != 1.0;
+    if head != Head::CausalLm && of_tokens {
         return Err(infalign_lm::Error::WrongHead {
             found: head,
-            needed: "a language model (for --reference and --per-token)",
+            needed: "a language model (for --reference, --per-token and --temperature)",
         }
         .into());
     }

@@ -163,7 +163,7 @@ impl<'a, C: Serialize> Config<'a, C> {
             Ok(Stage::Done) => {}
             Err(error) => {
                 // A corrected command finds the place as it was, unless there is work to lose.
-                if error.exit_code() == 2 && !dir.file("checkpoints").exists() {
+                if error.exit_code() == 2 && !saved(&dir) {
                     dir.abandon()?;
                 }
                 return Err(error);
@@ -236,6 +236,12 @@ impl<'a, C: Serialize> Config<'a, C> {
             }
         }
     }
+}
+
+/// Whether there is a checkpoint.
+fn saved(dir: &RunDir) -> bool {
+    let entries = std::fs::read_dir(dir.file("checkpoints"));
+    entries.is_ok_and(|mut entries| entries.next().is_some())
 }
 
 /// A model folder's files on which a run depends.

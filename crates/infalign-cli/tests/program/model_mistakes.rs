@@ -87,6 +87,7 @@ fn prompts() {
     assert!(cut.stderr.contains("warning: 1 prompts were cut on the left"), "{}", cut.stderr);
     sample(&[""], &["prompt `0` has no tokens"]);
     sample(&[], &["no prompt; give some"]);
+    sample(&["a", "--n", "0"], &["--n 0: give at least 1"]);
     sample(&["a", "--chat"], &["has no chat template"]);
     sample(&["a", "--temperature", "-1"], &["`temperature` is -1"]);
     sample(&["a", "--top-p", "0"], &["`top_p` is 0"]);

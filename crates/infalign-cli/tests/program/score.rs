@@ -44,7 +44,7 @@ fn the_kl_to_itself_is_zero_and_to_another_positive() {
     let folder = tiny::begun();
     let model = tiny::model().display().to_string();
     folder.write("pairs.jsonl", "{\"prompt\": \"One day\", \"responses\": [\" Tom saw\", \"\"]}\n");
-    let other = tiny::PRETRAIN.replace("--steps 60", "--steps 3").replace("--out tiny", "--out other");
+    let other = tiny::PRETRAIN.replace("--steps 60", "--steps 6").replace("--out tiny", "--out other");
     folder.run(&other).done();
     let kl = |reference: &str| {
         let line = format!("score --model {model} --reference {reference} --data pairs.jsonl");

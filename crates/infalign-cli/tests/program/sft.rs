@@ -79,4 +79,5 @@ fn adapters_are_pefts_and_merged_they_are_a_model() {
     assert!(tiny::lines(&scored.stdout)[0]["kl"].as_f64().unwrap() > 1e-3, "{}", scored.stdout);
     let line = format!("sft --model {model} --data a.jsonl --out x --lora-r 4 --lora-targets nothing");
     folder.run(&line).refused(2, &["`lora_targets` is nothing", "all-linear, or some of"]);
+    assert!(!folder.path("x").exists());
 }
