@@ -15,10 +15,10 @@ use super::{Format, machine::Machine};
 #[command(after_long_help = "Examples:
   infalign sample --model stories \"Once upon a time\"
   infalign sample --model Qwen2.5-0.5B-Instruct --chat --temperature 0 \"What is a quantile?\"
-  infalign sample --model tiny --prompts prompts.jsonl --n 100 --max-tokens 64 --seed 1 > rollouts.jsonl
+  infalign sample --model tiny --prompts prompts.jsonl --n 100 --seed 1 > rollouts.jsonl
 
-Where you say nothing, the temperature, top-k, top-p, min-p and most tokens of the model's generation_config.json are taken; what is taken is
-told on standard error.")]
+Where you say nothing, the temperature, top-k, top-p, min-p and most tokens of the model's
+generation_config.json are taken; what is taken is told on standard error.")]
 pub(crate) struct Sample {
     /// The model's folder.
     #[arg(long, value_name = "FOLDER")]
@@ -33,7 +33,13 @@ pub(crate) struct Sample {
     #[arg(long, value_name = "FILE")]
     pub(crate) prompts: Option<PathBuf>,
     /// Responses per prompt.
-    #[arg(long, short, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        short,
+        value_name = "N",
+        default_value_t = 1,
+        allow_negative_numbers = true
+    )]
     pub(crate) n: usize,
     /// Most tokens of a response. Default: 256.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
@@ -57,10 +63,20 @@ pub(crate) struct Sample {
     #[arg(long)]
     pub(crate) ignore_eos: bool,
     /// Decides every draw.
-    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
     pub(crate) seed: u64,
     /// Most responses that grow at once.
-    #[arg(long, value_name = "N", default_value_t = 64, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 64,
+        allow_negative_numbers = true
+    )]
     pub(crate) max_batch: usize,
     /// Memory for keys and values (500MB, 2GiB). Default: half of what the machine has available, 2GiB where it does not say.
     #[arg(long, value_name = "SIZE")]
@@ -85,8 +101,8 @@ pub(crate) struct Sample {
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
   infalign score --model tiny --data rollouts.jsonl
-  infalign score --model policy --reference base --data rollouts.jsonl --per-token --format json > scored.jsonl
-  infalign score --model reward-model --data rollouts.jsonl --format json > rewards.jsonl
+  infalign score --model policy --reference base --data rollouts.jsonl --per-token > scored.jsonl
+  infalign score --model reward-model --data rollouts.jsonl > rewards.jsonl
   infalign run --rollouts rewards.jsonl")]
 pub(crate) struct Score {
     /// The model's folder: a language model, or a classifier that gives rewards.
@@ -102,7 +118,12 @@ pub(crate) struct Score {
     #[arg(long, value_name = "FILE")]
     pub(crate) data: PathBuf,
     /// What the logits of both models are divided by.
-    #[arg(long, value_name = "X", default_value_t = 1.0, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
     pub(crate) temperature: f32,
     /// Adds the end-of-sequence token to responses given as texts, as when they are complete.
     #[arg(long)]
