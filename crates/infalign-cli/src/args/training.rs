@@ -213,7 +213,7 @@ pub(crate) struct Training {
         allow_negative_numbers = true
     )]
     pub(crate) lora_alpha: Option<f64>,
-    /// Matrices that get adapters: names as in the model's files (q_proj,v_proj), or all-linear.
+    /// Matrices that get adapters: names as in the model's files (`q_proj,v_proj`), or all-linear.
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', requires = "lora_r", default_values = ["all-linear"])]
     pub(crate) lora_targets: Vec<String>,
     /// Merges adapters into the weights: DIR ends as a whole model.
