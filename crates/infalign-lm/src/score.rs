@@ -17,8 +17,8 @@ use crate::{
     spec::Head,
 };
 
-/// Tokens of one forward pass, about: enough to fill the cores, few enough to keep activations small.
-const TOKENS: usize = 8192;
+/// Tokens of one forward pass, about: enough to fill the cores, few enough that activations stay in the caches.
+const TOKENS: usize = 2048;
 
 /// A response after its prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
