@@ -1,8 +1,16 @@
 //! What a user can type: every command, flag and help text.
 
+mod language;
+mod machine;
+mod training;
+
 use std::{num::NonZero, path::PathBuf};
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+
+pub(crate) use language::{Devices, Dress, LongPrompts, Sample, Score};
+pub(crate) use machine::Machine;
+pub(crate) use training::{Pretrain, Sft, Training};
 
 /// Inference-aware alignment of language models.
 ///
@@ -26,6 +34,11 @@ pub(crate) enum Command {
     Run(Run),
     Design(Design),
     Simulate(Simulate),
+    Pretrain(Box<Pretrain>),
+    Sft(Box<Sft>),
+    Sample(Box<Sample>),
+    Score(Box<Score>),
+    Devices(Devices),
     Procedures(List),
     Transforms(List),
 }

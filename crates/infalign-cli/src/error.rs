@@ -19,6 +19,18 @@ pub enum Error {
     /// A picture or report.
     #[error(transparent)]
     Report(#[from] infalign_report::Error),
+    /// A model, its files, or what it is asked to do.
+    #[error(transparent)]
+    Model(#[from] infalign_lm::Error),
+    /// A training run.
+    #[error(transparent)]
+    Training(#[from] infalign_train::Error),
+    /// A run was asked to stop, and has saved.
+    #[error("{0}")]
+    Interrupted(String),
+    /// A run directory that another process holds.
+    #[error("{0}")]
+    Busy(String),
     /// A two-column file of a table transform or of a CDF map.
     #[error("{}{}: {why}", path.display(), line.map_or_else(String::new, |l| format!(", line {l}")))]
     Points {
@@ -41,19 +53,30 @@ pub enum Error {
 }
 
 impl Error {
-    /// 2 for the user's mistake, 1 for ours and the environment's.
+    /// 2 for the user's mistake, 1 for ours and the environment's; 130 for a run that was interrupted, as shells have it.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Mathematics(_) | Self::Points { .. } | Self::Usage(_) => 2,
-            Self::Data(error) => match error.kind() {
-                Kind::User => 2,
-                Kind::Environment | Kind::Bug => 1,
-            },
+            Self::Data(error) => code(error.kind()),
+            Self::Model(error) => code(error.kind()),
+            Self::Training(error) => code(error.kind()),
+            Self::Busy(_) => 1,
+            Self::Interrupted(_) => INTERRUPTED,
             Self::Report(infalign_report::Error::Format { .. }) => 2,
             Self::Report(_) | Self::Output(_) => 1,
             Self::ClosedPipe => 0,
         }
+    }
+}
+
+/// 128 + SIGINT.
+const INTERRUPTED: u8 = 130;
+
+const fn code(kind: Kind) -> u8 {
+    match kind {
+        Kind::User => 2,
+        Kind::Environment | Kind::Bug => 1,
     }
 }
 
@@ -76,7 +99,7 @@ pub(crate) fn report_panic(info: &PanicHookInfo<'_>) {
         return;
     }
     let what = info.payload_as_str().unwrap_or("no message");
-    crate::print::note(&format!(
+    crate::print::fault(&format!(
         "infalign failed at {place}: {what}\nThis is a fault of infalign; please report it."
     ));
 }

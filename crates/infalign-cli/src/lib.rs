@@ -1,11 +1,14 @@
 //! The program `infalign` as a library: its commands, their texts, and what they print.
 //!
-//! Results go to standard output, everything else to standard error. Exit codes: 0 done; 1 our fault or the environment's; 2 the user's mistake.
+//! Results go to standard output, everything else to standard error. Exit codes: 0 done; 1 our fault or the environment's; 2 the user's mistake;
+//! 130 interrupted, and saved.
 
 mod args;
 mod commands;
 mod error;
+mod machine;
 mod print;
+mod prompts;
 mod resolve;
 
 use std::process::ExitCode;
@@ -36,6 +39,10 @@ pub fn main() -> ExitCode {
     match commands::run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Error::ClosedPipe) => ExitCode::SUCCESS,
+        Err(Error::Interrupted(saved)) => {
+            print::note(&saved);
+            ExitCode::from(Error::Interrupted(saved).exit_code())
+        }
         Err(error) => {
             print::error(&error);
             ExitCode::from(error.exit_code())

@@ -90,6 +90,22 @@ pub fn score(model: &Decoder, reference: Option<&Decoder>, sequences: &[Sequence
     Ok(scored)
 }
 
+/// Figures at every row of a batch that has a target, in row order, without gradients.
+///
+/// `targets` has one entry for each token of the batch: what should follow it.
+///
+/// # Errors
+/// A target beyond the vocabulary.
+pub fn measure(model: &Decoder, batch: &Batch, targets: &[Option<u32>]) -> Result<Vec<Option<RowStats>>> {
+    let rows = Rows {
+        targets,
+        temperature: 1.0,
+        softcap: model.spec().logit_softcap,
+        reference: None,
+    };
+    head::measure(&model.hidden(batch), model.head(), &rows)
+}
+
 /// The scores of a classification head, `labels` for each sequence, at its last token that is not padding, as transformers takes it.
 ///
 /// # Errors

@@ -14,6 +14,9 @@ pub enum Error {
     /// A file of texts, or an atomic write.
     #[error(transparent)]
     Data(#[from] infalign_data::Error),
+    /// A model, its files or its numbers.
+    #[error(transparent)]
+    Model(#[from] infalign_lm::Error),
     /// A file could not be read.
     #[error("cannot read {}: {source}; check the disk and try again", path.display())]
     Read {
@@ -65,6 +68,24 @@ pub enum Error {
         value: String,
         /// What is allowed.
         allowed: &'static str,
+    },
+    /// A conversation that a chat template does not lay out turn by turn.
+    #[error(
+        "{place}: the chat template does not show message {message} as it was said, so what is to be learned cannot be found; write the row as {{\"prompt\", \"completion\"}} texts"
+    )]
+    Untraceable {
+        /// Where the row stands.
+        place: String,
+        /// Its number in the conversation, from 0.
+        message: usize,
+    },
+    /// Messages, but no chat template.
+    #[error(
+        "{place}: the row holds messages, but the model has no chat template; add chat_template.jinja to its folder, or write the row as {{\"prompt\", \"completion\"}} texts"
+    )]
+    NoTemplate {
+        /// Where the row stands.
+        place: String,
     },
     /// No handler for signals.
     #[error(
@@ -185,6 +206,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Data(error) => error.kind(),
+            Self::Model(error) => error.kind(),
             Self::Read { .. } | Self::Write { .. } | Self::Interrupt { .. } => Kind::Environment,
             Self::Bug { .. } => Kind::Bug,
             _ => Kind::User,

@@ -6,6 +6,7 @@ mod interrupt;
 pub mod order;
 mod pack;
 pub mod schedule;
+pub mod supervised;
 pub mod telemetry;
 
 pub use checkpoints::{Checkpoint, Checkpoints, RunState};
@@ -13,8 +14,8 @@ pub use error::{Error, Result};
 pub use interrupt::{INTERRUPTED, Interrupt, Request};
 pub use order::{Cursor, Order};
 pub use pack::{
-    Batch, IGNORED, PackOptions, PackedRows, Padded, Segment, SftBatches, SftOptions, SftRows,
-    TokenCache, Tokenize, Truncate, build_caches,
+    Batch, HubTokenizer, IGNORED, PackOptions, PackedRows, Padded, Segment, SftBatches, SftOptions,
+    SftRows, TokenCache, Tokenize, Truncate, build_caches, segments, sft_rows,
 };
 pub use schedule::{Decay, Rates, Schedule, Warmup};
 pub use telemetry::{Metrics, Sink, Telemetry};

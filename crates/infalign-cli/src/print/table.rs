@@ -5,13 +5,13 @@ use std::fmt;
 use comfy_table::{CellAlignment, ContentArrangement, Table as Inner, presets::NOTHING};
 
 /// A table without frames.
-pub(super) struct Table {
+pub(crate) struct Table {
     inner: Inner,
 }
 
 impl Table {
     /// With these column heads; empty heads are left out when all are empty.
-    pub(super) fn new(heads: &[&str]) -> Self {
+    pub(crate) fn new(heads: &[&str]) -> Self {
         let mut inner = Inner::new();
         inner
             .load_style(NOTHING)
@@ -21,12 +21,12 @@ impl Table {
     }
 
     /// Adds a row.
-    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.inner.add_row(cells);
     }
 
     /// Aligns all columns but the first to the right.
-    pub(super) fn numbers(mut self) -> Self {
+    pub(crate) fn numbers(mut self) -> Self {
         for column in self.inner.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
         }

@@ -29,7 +29,13 @@ impl Folder {
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
+        self.bytes(name, text.as_bytes());
+    }
+
+    pub(crate) fn bytes(&self, name: &str, bytes: &[u8]) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
     }
 
     /// The program, not yet started: nobody at a terminal, nothing in the environment that changes texts.

@@ -11,7 +11,18 @@ fn help(command: &str) -> String {
 #[test]
 fn of_every_command() {
     insta::assert_snapshot!("help", help(""));
-    for command in ["run", "design", "simulate", "procedures", "transforms"] {
+    for command in [
+        "run",
+        "design",
+        "simulate",
+        "pretrain",
+        "sft",
+        "sample",
+        "score",
+        "devices",
+        "procedures",
+        "transforms",
+    ] {
         insta::assert_snapshot!(format!("help-{command}"), help(command));
     }
 }

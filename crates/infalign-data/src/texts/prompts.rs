@@ -5,7 +5,9 @@
 //! | plain text | a prompt a line; blank lines are skipped |
 //! | JSON: a string | a prompt |
 //! | JSON: `{"prompt": text or messages, "id"?}` | a prompt; `prompt_id` stands for `id` |
-//! | to score: `{"prompt", "response"}`, `{"prompt", "responses": […]}` | `completion`, `completions` stand for them |
+//! | to score: `{"prompt", "response"}`, `{"prompt", "responses": […]}` | `completion` or `text`, `completions` stand for them |
+//! | … with `index` | which of its prompt's samples the response is: the same id may come again under another index |
+//! | … with `tokens` | the response's token ids, as `infalign sample` writes them; else its text is tokenised |
 //! | no id | the 0-based position in the file |
 //! | an id for the second time | an error: samples would share their seed |
 //! | an empty prompt | an error; an empty response is one that ended at once |
@@ -47,12 +49,16 @@ pub struct PromptRow {
 pub struct ScoringRow {
     /// Where it stands.
     pub place: Place,
-    /// Names the prompt; no two of a file are equal.
+    /// Names the prompt; no two rows of a file have the same id and index.
     pub id: String,
+    /// Which of its prompt's samples the first response is; 0 where nothing is said.
+    pub index: u64,
     /// The prompt, not empty.
     pub prompt: Turns,
     /// At least one response; each may be empty.
     pub responses: Vec<String>,
+    /// The tokens of the one response, where the row has them.
+    pub tokens: Option<Vec<u32>>,
 }
 
 /// Opens the prompts of a file (`.jsonl`, `.ndjson`, `.json`, anything else is plain text; also
@@ -167,7 +173,7 @@ impl Prompts {
                 }
             },
         };
-        let id = self.ids.insert(id, &place)?;
+        let id = self.ids.insert(id, None, &place)?;
         Ok(Some(PromptRow { place, id, prompt }))
     }
 }
@@ -216,12 +222,23 @@ impl Scoring {
         };
         let prompt = prompt(fields, &place, SCORING)?;
         let responses = responses(fields, &place)?;
-        let id = self.ids.insert(id(fields, &place)?, &place)?;
+        let tokens = tokens(fields, &place)?;
+        if tokens.is_some() && responses.len() > 1 {
+            return Err(Error::UnusableRow {
+                place,
+                column: "tokens".to_owned(),
+                what: "tokens of one response beside several responses; give one response a row",
+            });
+        }
+        let index = index(fields, &place)?;
+        let id = self.ids.insert(id(fields, &place)?, index, &place)?;
         Ok(Some(ScoringRow {
             place,
             id,
+            index: index.unwrap_or(0),
             prompt,
             responses,
+            tokens,
         }))
     }
 }
@@ -257,8 +274,36 @@ fn id(fields: &Map<String, Value>, place: &Place) -> Result<Option<String>> {
     }
 }
 
+fn index(fields: &Map<String, Value>, place: &Place) -> Result<Option<u64>> {
+    match fields.get("index").filter(|v| !v.is_null()) {
+        None => Ok(None),
+        Some(value) => value
+            .as_u64()
+            .map(Some)
+            .ok_or_else(|| wrong_type(value, place, "index", "an integer from 0 on")),
+    }
+}
+
+fn tokens(fields: &Map<String, Value>, place: &Place) -> Result<Option<Vec<u32>>> {
+    let value = match fields.get("tokens").filter(|v| !v.is_null()) {
+        None => return Ok(None),
+        Some(Value::Array(list)) => list,
+        Some(other) => return Err(wrong_type(other, place, "tokens", "a list of token ids")),
+    };
+    let id = |(i, value): (usize, &Value)| {
+        let id = value.as_u64().and_then(|id| u32::try_from(id).ok());
+        id.ok_or_else(|| wrong_type(value, place, &format!("tokens[{i}]"), "a token id"))
+    };
+    value
+        .iter()
+        .enumerate()
+        .map(id)
+        .collect::<Result<_>>()
+        .map(Some)
+}
+
 fn responses(fields: &Map<String, Value>, place: &Place) -> Result<Vec<String>> {
-    const ONE: [&str; 2] = ["response", "completion"];
+    const ONE: [&str; 3] = ["response", "completion", "text"];
     const MANY: [&str; 2] = ["responses", "completions"];
     let mut given = ONE
         .into_iter()
@@ -300,10 +345,13 @@ struct Ids {
 
 impl Ids {
     /// The id of the next prompt; its position where it has none.
-    fn insert(&mut self, id: Option<String>, place: &Place) -> Result<String> {
+    fn insert(&mut self, id: Option<String>, index: Option<u64>, place: &Place) -> Result<String> {
         let id = id.unwrap_or_else(|| self.count.to_string());
         self.count += 1;
-        let hash = Sha256::digest(id.as_bytes());
+        let hash = match index {
+            None => Sha256::digest(id.as_bytes()),
+            Some(index) => Sha256::digest(format!("{id}\0{index}").as_bytes()),
+        };
         let mut key = [0; 16];
         key.copy_from_slice(&hash[..16]);
         match self.spots.insert(key, place.spot) {

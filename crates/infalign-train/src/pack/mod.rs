@@ -2,16 +2,22 @@
 
 mod batch;
 mod cache;
+mod examples;
+mod hub;
 mod packed;
 mod sft;
 mod sft_batches;
+mod sft_split;
 mod split;
 
 pub use batch::{Batch, IGNORED, Padded};
 pub use cache::{PackOptions, TokenCache, build_caches};
+pub use examples::segments;
+pub use hub::HubTokenizer;
 pub use packed::PackedRows;
 pub use sft::{Segment, SftOptions, SftRows, Truncate};
 pub use sft_batches::SftBatches;
+pub use sft_split::sft_rows;
 
 /// What the rows need of a tokenizer.
 pub trait Tokenize {

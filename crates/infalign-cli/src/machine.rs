@@ -1,0 +1,87 @@
+//! From the flags of a machine to a device, a pool of threads and a size of memory.
+
+use infalign_lm::{Device, DeviceName, open_device};
+
+use crate::{
+    args::Machine,
+    error::{Error, Result},
+    print,
+};
+
+/// What is assumed where the machine does not tell how much memory is available.
+const UNTOLD: usize = 2 << 30;
+
+/// Opens the device; makes the pool of threads that everything else uses.
+pub(crate) fn open(args: &Machine) -> Result<Device> {
+    if args.quiet {
+        print::hush();
+    }
+    let name: DeviceName = args.device.parse()?;
+    let device = open_device(name, args.dtype.precision())?;
+    if let Some(threads) = args.threads {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.get())
+            .build_global()
+            .map_err(|e| Error::Usage(format!("--threads {threads}: {e}; give fewer")))?;
+    }
+    Ok(device)
+}
+
+/// Bytes for the cache of keys and values: as typed, else half of what is available.
+pub(crate) fn cache_bytes(typed: Option<&str>) -> Result<usize> {
+    match typed {
+        Some(text) => bytes(text).ok_or_else(|| {
+            Error::Usage(format!(
+                "--memory {text}: expected a size such as 500MB or 2GiB"
+            ))
+        }),
+        None => Ok(available().map_or(UNTOLD, |all| all / 2)),
+    }
+}
+
+/// A number with a unit: decimal kB, MB, GB, binary KiB, MiB, GiB, or bytes.
+fn bytes(text: &str) -> Option<usize> {
+    const UNITS: [(&str, f64); 9] = [
+        ("kib", 1024.0),
+        ("mib", 1_048_576.0),
+        ("gib", 1_073_741_824.0),
+        ("tib", 1_099_511_627_776.0),
+        ("kb", 1e3),
+        ("mb", 1e6),
+        ("gb", 1e9),
+        ("tb", 1e12),
+        ("b", 1.0),
+    ];
+    let text = text.trim().to_ascii_lowercase();
+    let unit = UNITS
+        .iter()
+        .find_map(|&(unit, size)| Some((text.strip_suffix(unit)?, size)));
+    let (number, size) = unit.unwrap_or((text.as_str(), 1.0));
+    let number: f64 = number.trim().parse().ok()?;
+    let bytes = number * size;
+    (bytes.is_finite() && bytes >= 1.0).then_some(bytes as usize)
+}
+
+/// Bytes that the machine can give without swapping; Linux tells.
+fn available() -> Option<usize> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+    let kib: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(bytes("500MB"), Some(500_000_000));
+        assert_eq!(bytes("2 GiB"), Some(2 << 30));
+        assert_eq!(bytes("1.5kib"), Some(1536));
+        assert_eq!(bytes("4096"), Some(4096));
+        for wrong in ["", "GB", "-1MB", "nan", "0", "1 parsec"] {
+            assert_eq!(bytes(wrong), None, "{wrong}");
+        }
+    }
+}
