@@ -46,6 +46,8 @@ pub use spec::{
 };
 pub use tensors::{AdapterTarget, TensorRule};
 pub use tokenizer::Tokenizer;
-pub use train::{AdamW, AdamWConfig, Gradients, Objective, Update, gradients};
+pub use train::{
+    AdamW, AdamWConfig, Gradients, Objective, ScoreGrad, Update, gradients, score_gradients,
+};
 pub use train_bpe::train_bpe;
 pub use weights::{Adapter, AdapterMatrix, Dtype, Weights, WriteOptions, write_weights};
