@@ -11,10 +11,8 @@
 //! `transformers` calls the tanh form `gelu_new`, `gelu_fast` and `gelu_pytorch_tanh`. NaN stays NaN; −∞ gives NaN where
 //! f is a product, as in `torch`.
 
-use pulp::Arch;
-
 use crate::exp::exp;
-use crate::parallel::{PIECE, each, rows_a_piece};
+use crate::parallel::{PIECE, each, rows_a_piece, vectorised};
 
 /// A function of one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +113,7 @@ impl Activation {
         each(
             x.chunks(PIECE).zip(y.chunks_mut(PIECE)).collect(),
             |(x, y)| {
-                with_function!(self, f => Arch::new().dispatch(
+                with_function!(self, f => vectorised(
                     #[inline(always)]
                     || {
                         for (y, x) in y.iter_mut().zip(x) {
@@ -136,7 +134,7 @@ impl Activation {
         each(
             x.chunks(PIECE).zip(dy.chunks_mut(PIECE)).collect(),
             |(x, dy)| {
-                with_function!(self, f => Arch::new().dispatch(
+                with_function!(self, f => vectorised(
                     #[inline(always)]
                     || {
                         for (dy, x) in dy.iter_mut().zip(x) {
@@ -162,7 +160,7 @@ impl Activation {
         let rows = rows_a_piece(n);
         let tasks = (packed.chunks(2 * n * rows).zip(y.chunks_mut(n * rows))).collect();
         each(tasks, |(packed, y)| {
-            with_function!(self, f => Arch::new().dispatch(
+            with_function!(self, f => vectorised(
                 #[inline(always)]
                 || {
                     for (row, y) in packed.chunks_exact(2 * n).zip(y.chunks_exact_mut(n)) {
@@ -195,7 +193,7 @@ impl Activation {
             .zip(dpacked.chunks_mut(2 * n * rows))
             .collect();
         each(tasks, |((packed, dy), dpacked)| {
-            with_function!(self, f => Arch::new().dispatch(
+            with_function!(self, f => vectorised(
                 #[inline(always)]
                 || {
                     let inputs = packed.chunks_exact(2 * n).zip(dy.chunks_exact(n));

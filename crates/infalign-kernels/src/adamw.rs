@@ -7,9 +7,7 @@
 //!
 //! Order of operations and roundings are those of `torch.optim.AdamW`: factors are made in `f64` and rounded once.
 
-use pulp::Arch;
-
-use crate::parallel::{PIECE, each};
+use crate::parallel::{PIECE, each, vectorised};
 
 /// What a step is made with.
 #[derive(Clone, Copy, Debug)]
@@ -52,10 +50,10 @@ impl AdamW {
             .zip(m.chunks_mut(PIECE).zip(v.chunks_mut(PIECE)))
             .collect();
         each(tasks, |((parameters, gradient), (m, v))| {
-            Arch::new().dispatch(
+            vectorised(
                 #[inline(always)]
                 || {
-                    let moments = m.iter_mut().zip(v);
+                    let moments = m.iter_mut().zip(v.iter_mut());
                     for ((p, g), (m, v)) in parameters.iter_mut().zip(gradient).zip(moments) {
                         let g = g * scale;
                         *p *= decay;

@@ -3,9 +3,7 @@
 //! `y[i] = scale · table[id[i]]` (scale √dim in Gemma, else 1). Backward: `dtable[v] += scale · Σ dy[i]` over the i with `id[i] = v`, added in
 //! the order of i, each table row by one thread: the same bits whatever the threads.
 
-use pulp::Arch;
-
-use crate::parallel::{each, rows_a_piece};
+use crate::parallel::{each, rows_a_piece, vectorised};
 
 /// Table rows that a task of the backward pass owns.
 const ROWS: usize = 256;
@@ -24,7 +22,7 @@ pub fn embedding(table: &[f32], dim: usize, ids: &[u32], scale: f32, y: &mut [f3
     let rows = rows_a_piece(dim);
     let tasks = ids.chunks(rows).zip(y.chunks_mut(rows * dim)).collect();
     each(tasks, |(ids, y)| {
-        Arch::new().dispatch(
+        vectorised(
             #[inline(always)]
             || {
                 for (id, y) in ids.iter().zip(y.chunks_exact_mut(dim)) {
@@ -68,7 +66,7 @@ pub fn embedding_backward(dy: &[f32], dim: usize, ids: &[u32], scale: f32, dtabl
         }
     }
     each(tasks, |(first, mine, table)| {
-        Arch::new().dispatch(
+        vectorised(
             #[inline(always)]
             || {
                 for (id, i) in mine {

@@ -12,8 +12,7 @@
 //! | below −87.33654 (eˣ is subnormal), −∞ | 0: subnormal arithmetic would be a hundred times slower |
 //! | above 88.72283 | +∞ |
 //! | NaN | NaN |
-
-use pulp::Arch;
+use crate::parallel::vectorised;
 
 /// Below it eˣ is not a normal number.
 const LOWEST: f32 = -87.336_54;
@@ -58,10 +57,10 @@ pub fn exp_lanes(x: [f32; 16]) -> [f32; 16] {
 
 /// Replaces every x by eˣ.
 pub fn exp_in_place(values: &mut [f32]) {
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
-            for x in values {
+            for x in values.iter_mut() {
                 *x = exp(*x);
             }
         },

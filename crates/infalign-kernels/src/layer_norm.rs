@@ -10,10 +10,8 @@
 //! | no rows | nothing is written; dw, db are 0, or as they were |
 //! | a constant row | y = b |
 
-use pulp::Arch;
-
 use crate::lanes::{sum, sum2, sum3};
-use crate::parallel::{Write, each, map, rows_a_piece};
+use crate::parallel::{Write, each, map, rows_a_piece, vectorised};
 use crate::rms_norm::add_in_order;
 
 /// Rows of a partial sum of the weight's gradient.
@@ -40,7 +38,7 @@ impl LayerNorm<'_> {
         let piece = rows_a_piece(n) * n;
         let tasks: Vec<_> = x.chunks(piece).zip(y.chunks_mut(piece)).collect();
         each(tasks, |(x, y)| {
-            Arch::new().dispatch(
+            vectorised(
                 #[inline(always)]
                 || {
                     for (x, y) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)) {
@@ -66,7 +64,7 @@ impl LayerNorm<'_> {
             .zip(s.chunks_mut(piece).zip(y.chunks_mut(piece)))
             .collect();
         each(tasks, |((x, residual), (s, y))| {
-            Arch::new().dispatch(
+            vectorised(
                 #[inline(always)]
                 || {
                     let inputs = x.chunks_exact(n).zip(residual.chunks_exact(n));
@@ -102,7 +100,7 @@ impl LayerNorm<'_> {
             .collect();
         let partial = map(tasks, |((x, dy), dx)| {
             let (mut dw, mut db) = (vec![0.0; wanted], vec![0.0; wanted]);
-            Arch::new().dispatch(
+            vectorised(
                 #[inline(always)]
                 || {
                     let inputs = x.chunks_exact(n).zip(dy.chunks_exact(n));

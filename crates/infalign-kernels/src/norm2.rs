@@ -3,15 +3,13 @@
 //! Σ x² is summed in `f64` by pieces of 2¹⁴ values in eight lanes, pieces in order: the same bits whatever the threads. NaN and ∞ in the values
 //! come out as NaN or ∞, so that a caller can see a broken gradient. The sum of nothing is 0.
 
-use pulp::Arch;
-
-use crate::parallel::{PIECE, each, map};
+use crate::parallel::{PIECE, each, map, vectorised};
 
 /// Σ x².
 #[must_use]
 pub fn sum_squares(values: &[f32]) -> f64 {
     map(values.chunks(PIECE).collect(), |piece| {
-        Arch::new().dispatch(
+        vectorised(
             #[inline(always)]
             || {
                 let (chunks, tail) = piece.as_chunks::<8>();
@@ -34,10 +32,10 @@ pub fn sum_squares(values: &[f32]) -> f64 {
 /// Multiplies every value by `factor`.
 pub fn scale(values: &mut [f32], factor: f32) {
     each(values.chunks_mut(PIECE).collect(), |piece| {
-        Arch::new().dispatch(
+        vectorised(
             #[inline(always)]
             || {
-                for x in piece {
+                for x in piece.iter_mut() {
                     *x *= factor;
                 }
             },

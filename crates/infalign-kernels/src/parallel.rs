@@ -2,10 +2,30 @@
 //!
 //! Pieces never share what they write, so the result is the same whichever thread does which.
 
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 /// Values that a piece of an element-wise kernel takes: 64 KiB, well inside a second-level cache.
 pub(crate) const PIECE: usize = 1 << 14;
+
+/// Runs `f` with the widest vectors that the machine has.
+///
+/// `f` is called as `FnMut`: a closure that only borrows would, called as `FnOnce`, go through a shim that is compiled without wide vectors.
+#[inline(always)]
+pub(crate) fn vectorised<R>(f: impl FnMut() -> R) -> R {
+    struct Run<F>(F);
+
+    impl<R, F: FnMut() -> R> NullaryFnOnce for Run<F> {
+        type Output = R;
+
+        #[inline(always)]
+        fn call(mut self) -> R {
+            (self.0)()
+        }
+    }
+
+    Arch::new().dispatch(Run(f))
+}
 
 /// What may be added to what was there, as gradients of a value used twice are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,10 +12,8 @@
 //! | no rows | nothing is written; dweight is 0, or as it was |
 //! | a row of zeros | y = 0 |
 
-use pulp::Arch;
-
 use crate::lanes::{sum, sum3};
-use crate::parallel::{Write, each, map, rows_a_piece};
+use crate::parallel::{Write, each, map, rows_a_piece, vectorised};
 
 /// Rows of a partial sum of the weight's gradient.
 const PARTIAL: usize = 64;
@@ -41,7 +39,7 @@ impl RmsNorm<'_> {
         let piece = rows_a_piece(n) * n;
         let tasks: Vec<_> = x.chunks(piece).zip(y.chunks_mut(piece)).collect();
         each(tasks, |(x, y)| {
-            Arch::new().dispatch(
+            vectorised(
                 #[inline(always)]
                 || {
                     for (x, y) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)) {
@@ -67,7 +65,7 @@ impl RmsNorm<'_> {
             .zip(s.chunks_mut(piece).zip(y.chunks_mut(piece)))
             .collect();
         each(tasks, |((x, residual), (s, y))| {
-            Arch::new().dispatch(
+            vectorised(
                 #[inline(always)]
                 || {
                     let inputs = x.chunks_exact(n).zip(residual.chunks_exact(n));
@@ -106,7 +104,7 @@ impl RmsNorm<'_> {
             .collect();
         let partial = map(tasks, |((x, dy), dx)| {
             let mut partial = vec![0.0; if wanted { n } else { 0 }];
-            Arch::new().dispatch(
+            vectorised(
                 #[inline(always)]
                 || {
                     let inputs = x.chunks_exact(n).zip(dy.chunks_exact(n));

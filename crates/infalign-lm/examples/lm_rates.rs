@@ -80,6 +80,7 @@ fn main() -> Anything<()> {
     let [name, repeats] = &arguments[..] else {
         return Err("usage: lm_rates NAME REPEATS".into());
     };
+    infalign_lm::keep_buffers();
     let repeats: usize = repeats.parse()?;
     let threads = std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;

@@ -10,6 +10,7 @@ mod folder;
 #[doc(hidden)]
 pub mod fuzz;
 mod json;
+mod memory;
 mod model;
 mod ops;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use detokenise::Stream;
 pub use device::{DeviceKind, DeviceName, Precision, open as open_device};
 pub use error::{Error, Kind, Result};
 pub use folder::Folder;
+pub use memory::keep_buffers;
 pub use model::Decoder;
 pub use ops::head::{RowGrad, RowStats};
 pub use replace::check_target;
@@ -44,6 +46,8 @@ pub use spec::{
 };
 pub use tensors::{AdapterTarget, TensorRule};
 pub use tokenizer::Tokenizer;
-pub use train::{AdamW, AdamWConfig, Gradients, Objective, Update, gradients};
+pub use train::{
+    AdamW, AdamWConfig, Gradients, Objective, ScoreGrad, Update, gradients, score_gradients,
+};
 pub use train_bpe::train_bpe;
 pub use weights::{Adapter, AdapterMatrix, Dtype, Weights, WriteOptions, write_weights};

@@ -17,8 +17,8 @@ use crate::{
     spec::Head,
 };
 
-/// Tokens of one forward pass, about: enough to fill the cores, few enough to keep activations small.
-const TOKENS: usize = 8192;
+/// Tokens of one forward pass, about: enough to fill the cores, few enough that activations stay in the caches.
+const TOKENS: usize = 2048;
 
 /// A response after its prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,20 +121,40 @@ pub fn classify(model: &Decoder, sequences: &[Vec<u32>]) -> Result<Vec<Vec<f32>>
     let mut scores = Vec::with_capacity(sequences.len());
     for part in parts(sequences) {
         let batch = batch(part, scores.len(), model)?;
-        let last: Vec<u32> = part
-            .iter()
-            .zip(batch.offsets().windows(2))
-            .map(|(s, w)| {
-                let at = s.iter().rposition(|t| Some(*t) != pad).unwrap_or(0);
-                u32::try_from(w[0] + at).unwrap_or(u32::MAX)
-            })
-            .collect();
+        let last: Vec<u32> = batch.offsets().windows(2).map(|w| last_token(&batch, w, pad)).collect();
         let hidden = model.hidden(&batch);
         let hidden = hidden.clone().select(0, indices(&last, &hidden.device()));
         let rows = values(&head_scores(model, hidden));
         scores.extend(rows.chunks(labels).map(<[f32]>::to_vec));
     }
     Ok(scores)
+}
+
+/// The values of a value head, one for each token.
+///
+/// # Errors
+/// A model with another head; a sequence that does not fit.
+pub fn token_values(model: &Decoder, sequences: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
+    if model.spec().head != Head::Value {
+        return Err(Error::WrongHead {
+            found: model.spec().head,
+            needed: "a value head",
+        });
+    }
+    let mut found = Vec::with_capacity(sequences.len());
+    for part in parts(sequences) {
+        let batch = batch(part, found.len(), model)?;
+        let all = values(&head_scores(model, model.hidden(&batch)));
+        found.extend(batch.offsets().windows(2).map(|w| all[w[0]..w[1]].to_vec()));
+    }
+    Ok(found)
+}
+
+/// The row of a sequence's last token that is not padding; of its first if there is none, as transformers takes it.
+pub(crate) fn last_token(batch: &Batch, offsets: &[usize], pad: Option<u32>) -> u32 {
+    let tokens = &batch.tokens()[offsets[0]..offsets[1]];
+    let at = tokens.iter().rposition(|t| Some(*t) != pad).unwrap_or(0);
+    u32::try_from(offsets[0] + at).unwrap_or(u32::MAX)
 }
 
 /// Hidden states times the head's matrix: `(rows, labels)`.

@@ -16,10 +16,10 @@ use crate::{
         fused::{composed, is_cpu},
         head::{RowGrad, RowStats},
     },
-    score::{Sequence, classify, score},
-    spec::Spec,
+    score::{Sequence, classify, score, token_values},
+    spec::{Head, Spec},
     tensors::TensorRule,
-    train::{AdamW, AdamWConfig, Gradients, Objective, gradients},
+    train::{AdamW, AdamWConfig, Gradients, Objective, ScoreGrad, gradients, score_gradients},
     weights::{Adapter, Weights, named::Named},
 };
 
@@ -278,4 +278,51 @@ fn a_fresh_adapter_changes_nothing() {
     let batch = Batch::new(&[[3_u32, 4, 5]], base.spec()).expect("a batch");
     assert_eq!(values(&model.hidden(&batch)), values(&base.hidden(&batch)));
     assert!(base.with_fresh_adapter(4, 8.0, &["nothing".to_owned()], 1).is_err());
+}
+
+#[test]
+fn gradients_of_a_preference() {
+    for name in ["llama_cls", "gpt2_cls"] {
+        let (model, expected) = (load(name), Expected::of(name));
+        both(|way| {
+            let batch = Batch::new(&expected.sequences(), model.spec()).expect("a batch");
+            let labels = model.layout.rules[model.layout.head].shape[0];
+            // Bradley and Terry: the first label of sequence 2 shall be above that of sequence 1.
+            let found = score_gradients(&model, &batch, |scores| {
+                let (better, worse) = (2 * labels, labels);
+                let above = f64::from(scores[better] - scores[worse]);
+                let mut d_scores = vec![0.0; scores.len()];
+                d_scores[better] = (-1.0 / (1.0 + above.exp())) as f32;
+                d_scores[worse] = -d_scores[better];
+                ScoreGrad {
+                    loss: (-above).exp().ln_1p(),
+                    d_scores,
+                }
+            })
+            .expect("gradients");
+            let wanted = expected.facts["bradley_terry_loss"].as_f64().expect("a loss");
+            assert!((found.loss - wanted).abs() < 1e-4, "{name}, {way}: loss {}, expected {wanted}", found.loss);
+            for (rule, gradient) in model.layout.rules.iter().zip(&found.leaves) {
+                let ours = values(gradient.as_ref().expect("a gradient"));
+                for (part, values) in hub(rule, &ours, &expected) {
+                    assert_close(&values, &expected.tensor(&part), 1e-3, &format!("{name}, {way}: {part}"));
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn a_value_head_looks_at_every_token() {
+    let folder = folder("llama_cls");
+    let spec = Spec::read(folder.join("config.json")).expect("a config").with_head(Head::Value);
+    let weights = Weights::open(&folder, &spec).expect("weights");
+    let model = Decoder::load(spec, &weights, 0, &device()).expect("a decoder");
+    let sequences = Expected::of("llama_cls").sequences();
+    let found = token_values(&model, &sequences).expect("values");
+    let scores = Expected::of("llama_cls").tensor("scores");
+    for ((values, sequence), score) in found.iter().zip(&sequences).zip(scores) {
+        assert_eq!(values.len(), sequence.len());
+        assert!((values[values.len() - 1] - score).abs() < 1e-4);
+    }
 }

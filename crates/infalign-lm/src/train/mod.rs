@@ -2,7 +2,9 @@
 
 mod gradients;
 mod optimiser;
+mod scores;
 mod state;
 
 pub use gradients::{Gradients, Objective, gradients};
+pub use scores::{ScoreGrad, score_gradients};
 pub use optimiser::{AdamW, AdamWConfig, Update};
