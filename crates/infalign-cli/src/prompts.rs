@@ -30,7 +30,9 @@ impl<'a> Prompting<'a> {
             )));
         }
         if !dress.chat && !dress.raw && template.is_some() {
-            print::note("prompts go through the model's chat template; --raw leaves them as they are");
+            print::note(
+                "prompts go through the model's chat template; --raw leaves them as they are",
+            );
         }
         Ok(Self {
             tokenizer: folder.tokenizer()?,

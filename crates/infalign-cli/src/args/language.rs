@@ -33,7 +33,13 @@ pub(crate) struct Sample {
     #[arg(long, value_name = "FILE")]
     pub(crate) prompts: Option<PathBuf>,
     /// Responses per prompt.
-    #[arg(long, short, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        short,
+        value_name = "N",
+        default_value_t = 1,
+        allow_negative_numbers = true
+    )]
     pub(crate) n: usize,
     /// Most tokens of a response. Default: 256.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
@@ -57,10 +63,20 @@ pub(crate) struct Sample {
     #[arg(long)]
     pub(crate) ignore_eos: bool,
     /// Decides every draw.
-    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
     pub(crate) seed: u64,
     /// Most responses that grow at once.
-    #[arg(long, value_name = "N", default_value_t = 64, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 64,
+        allow_negative_numbers = true
+    )]
     pub(crate) max_batch: usize,
     /// Memory for keys and values (500MB, 2GiB). Default: half of what the machine has available, 2GiB where it does not say.
     #[arg(long, value_name = "SIZE")]
@@ -102,7 +118,12 @@ pub(crate) struct Score {
     #[arg(long, value_name = "FILE")]
     pub(crate) data: PathBuf,
     /// What the logits of both models are divided by.
-    #[arg(long, value_name = "X", default_value_t = 1.0, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
     pub(crate) temperature: f32,
     /// Adds the end-of-sequence token to responses given as texts, as when they are complete.
     #[arg(long)]

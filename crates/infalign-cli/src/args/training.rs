@@ -32,7 +32,12 @@ pub(crate) struct Pretrain {
     #[arg(long, value_name = "FOLDER", group = "words")]
     pub(crate) tokenizer: Option<PathBuf>,
     /// Trains a byte-level BPE tokenizer of so many tokens on the texts (the first 256 MiB of them).
-    #[arg(long, value_name = "SIZE", group = "words", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        group = "words",
+        allow_negative_numbers = true
+    )]
     pub(crate) train_tokenizer: Option<usize>,
     /// Texts: .txt, .jsonl, .json; also .gz and .zst.
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
@@ -77,16 +82,31 @@ pub(crate) struct Training {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Updates of the weights.
-    #[arg(long, value_name = "N", conflicts_with = "epochs", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with = "epochs",
+        allow_negative_numbers = true
+    )]
     pub(crate) steps: Option<u64>,
     /// Times that every row is seen, in place of steps; may be a fraction. Default: 1.
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(crate) epochs: Option<f64>,
     /// Sequences of a step.
-    #[arg(long, value_name = "N", default_value_t = 8, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 8,
+        allow_negative_numbers = true
+    )]
     pub(crate) batch_size: usize,
     /// Computes a step's sequences in so many parts, one after the other: less memory, the same gradient to rounding.
-    #[arg(long, value_name = "PARTS", default_value_t = 1, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "PARTS",
+        default_value_t = 1,
+        allow_negative_numbers = true
+    )]
     pub(crate) accumulate: usize,
     /// Most tokens of a sequence. Default: the model's context, at most 1024.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
@@ -95,28 +115,63 @@ pub(crate) struct Training {
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(crate) learning_rate: Option<f64>,
     /// Steps over which the rate rises: a number (100), or a fraction of all steps (0.02).
-    #[arg(long, value_name = "N|X", default_value = "0.02", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "N|X",
+        default_value = "0.02",
+        allow_negative_numbers = true
+    )]
     pub(crate) warmup: String,
     /// How the rate falls.
     #[arg(long, value_enum, default_value_t = Decay::Cosine)]
     pub(crate) decay: Decay,
     /// The last rate as a fraction of the highest.
-    #[arg(long, value_name = "X", default_value_t = 0.1, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 0.1,
+        allow_negative_numbers = true
+    )]
     pub(crate) floor: f64,
     /// AdamW's β₁.
-    #[arg(long, value_name = "X", default_value_t = 0.9, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 0.9,
+        allow_negative_numbers = true
+    )]
     pub(crate) beta1: f64,
     /// AdamW's β₂.
-    #[arg(long, value_name = "X", default_value_t = 0.95, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 0.95,
+        allow_negative_numbers = true
+    )]
     pub(crate) beta2: f64,
     /// AdamW's ε.
-    #[arg(long, value_name = "X", default_value_t = 1e-8, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 1e-8,
+        allow_negative_numbers = true
+    )]
     pub(crate) eps: f64,
     /// Weight decay of matrices.
-    #[arg(long, value_name = "X", default_value_t = 0.1, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 0.1,
+        allow_negative_numbers = true
+    )]
     pub(crate) weight_decay: f64,
     /// The longest gradient, as its global norm; 0 leaves it as it is.
-    #[arg(long, value_name = "X", default_value_t = 1.0, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
     pub(crate) clip: f64,
     /// Fraction of documents or examples held out, on which a loss is measured; 0: none. Default: 0.01, at least one.
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
@@ -125,13 +180,23 @@ pub(crate) struct Training {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) validation_every: Option<u64>,
     /// The most held-out rows that are looked at.
-    #[arg(long, value_name = "N", default_value_t = 256, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 256,
+        allow_negative_numbers = true
+    )]
     pub(crate) validation_rows: usize,
     /// Steps between two checkpoints. Default: a tenth of all; at least every ten minutes in any case.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) save_every: Option<u64>,
     /// How many checkpoints stay.
-    #[arg(long, value_name = "N", default_value_t = 2, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 2,
+        allow_negative_numbers = true
+    )]
     pub(crate) keep: usize,
     /// Computes layers again for their gradients instead of keeping what they need: less memory, more time, the same result.
     #[arg(long)]
@@ -140,7 +205,12 @@ pub(crate) struct Training {
     #[arg(long, value_name = "R", allow_negative_numbers = true)]
     pub(crate) lora_r: Option<usize>,
     /// LoRA's α: adapters are scaled by α / r. Default: 2 r.
-    #[arg(long, value_name = "X", requires = "lora_r", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "X",
+        requires = "lora_r",
+        allow_negative_numbers = true
+    )]
     pub(crate) lora_alpha: Option<f64>,
     /// Matrices that get adapters: names as in the model's files (q_proj,v_proj), or all-linear.
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', requires = "lora_r", default_values = ["all-linear"])]
@@ -149,7 +219,12 @@ pub(crate) struct Training {
     #[arg(long, requires = "lora_r")]
     pub(crate) merge: bool,
     /// Decides fresh weights, the order of the data, and what is held out.
-    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
     pub(crate) seed: u64,
     /// Starts afresh where DIR holds another run.
     #[arg(long)]

@@ -203,7 +203,13 @@ fn rows(args: &Pretrain, start: &Start, context: usize, out: &Path) -> Result<Da
             split_seed: args.training.seed,
             ..PackOptions::default()
         };
-        build_caches(out, inputs.clone(), || documents(args), &tokenizer, &options)
+        build_caches(
+            out,
+            inputs.clone(),
+            || documents(args),
+            &tokenizer,
+            &options,
+        )
     };
     let (training, held_out) = training::held_out(&args.training, make)?;
     let validation = held_out

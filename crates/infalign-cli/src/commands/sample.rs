@@ -69,15 +69,16 @@ pub(super) fn run(args: &Sample) -> Result<()> {
     };
     let mut model = open(args, &folder, &device)?;
     let terminal = stdout().is_terminal();
-    let format = args.format.unwrap_or(if terminal {
-        Format::Text
-    } else {
-        Format::Json
-    });
-    let mut go = |sink: &mut dyn FailingSink| sample(&mut model, &sampler, resources, &asked, args.n, sink);
+    let format = args
+        .format
+        .unwrap_or(if terminal { Format::Text } else { Format::Json });
+    let mut go =
+        |sink: &mut dyn FailingSink| sample(&mut model, &sampler, resources, &asked, args.n, sink);
     match format {
         Format::Json => go(&mut Lines::new(&asked, args.n)),
-        Format::Text if asked.len() == 1 && args.n == 1 => go(&mut Growing::new(&asked[0], terminal)),
+        Format::Text if asked.len() == 1 && args.n == 1 => {
+            go(&mut Growing::new(&asked[0], terminal))
+        }
         Format::Text => go(&mut Texts::new(&asked, args.n)),
     }
 }

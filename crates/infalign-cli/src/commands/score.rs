@@ -258,8 +258,23 @@ impl Out {
         let likelihood = models.model.spec().head == Head::CausalLm;
         let kl = models.reference.is_some();
         let heads: &[&str] = match (likelihood, kl) {
-            (true, true) => &["prompt", "response", "tokens", "log π", "per token", "entropy", "KL(π‖p)"],
-            (true, false) => &["prompt", "response", "tokens", "log π", "per token", "entropy"],
+            (true, true) => &[
+                "prompt",
+                "response",
+                "tokens",
+                "log π",
+                "per token",
+                "entropy",
+                "KL(π‖p)",
+            ],
+            (true, false) => &[
+                "prompt",
+                "response",
+                "tokens",
+                "log π",
+                "per token",
+                "entropy",
+            ],
             (false, _) => &["prompt", "response", "reward"],
         };
         Self {

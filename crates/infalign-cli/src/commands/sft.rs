@@ -66,7 +66,13 @@ fn rows(args: &Sft, folder: &Folder) -> Result<Data> {
     let make = |validation: f64| {
         let examples = || Ok(read_examples(&args.data, bad)?);
         let held_out = (validation, args.training.seed);
-        sft_rows(examples, folder.chat_template(), &tokenizer, &options, held_out)
+        sft_rows(
+            examples,
+            folder.chat_template(),
+            &tokenizer,
+            &options,
+            held_out,
+        )
     };
     let (training, validation) = training::held_out(&args.training, make)?;
     if args.skip_bad_rows {

@@ -110,7 +110,9 @@ impl<'a, C: Serialize> Config<'a, C> {
             inputs: hashes,
         };
         // Out of range is better said before anything is read or written.
-        config.settings(args.steps.unwrap_or(1_000_000), args).resolve()?;
+        config
+            .settings(args.steps.unwrap_or(1_000_000), args)
+            .resolve()?;
         Ok(config)
     }
 
@@ -142,7 +144,9 @@ impl<'a, C: Serialize> Config<'a, C> {
         let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
         let mut dir = open(&args.out, args, self, &inputs)?;
         let interrupt = Interrupt::install(|request| match request {
-            Request::Stop => print::note("\nstopping: finishing the step, then saving; again to end at once"),
+            Request::Stop => {
+                print::note("\nstopping: finishing the step, then saving; again to end at once")
+            }
             Request::Abort => {}
         })?;
         let files: &[&str] = if self.lora.is_some() && !self.merge {
@@ -156,10 +160,9 @@ impl<'a, C: Serialize> Config<'a, C> {
             .value("seed", &args.seed)?;
         let done = dir.stage("train", &fingerprint, &outputs, |dir| work(dir, &interrupt));
         match done {
-            Ok(Stage::Skipped) => print::note(&format!(
-                "{}: done before, unchanged",
-                args.out.display()
-            )),
+            Ok(Stage::Skipped) => {
+                print::note(&format!("{}: done before, unchanged", args.out.display()))
+            }
             Ok(Stage::Done) => {}
             Err(error) => {
                 // A corrected command finds the place as it was, unless there is work to lose.
@@ -194,7 +197,12 @@ impl<'a, C: Serialize> Config<'a, C> {
             keep: args.keep,
             recompute: args.checkpoint_activations,
         };
-        let parameters: usize = policy.spec().tensors().iter().map(infalign_lm::TensorRule::len).sum();
+        let parameters: usize = policy
+            .spec()
+            .tensors()
+            .iter()
+            .map(infalign_lm::TensorRule::len)
+            .sum();
         let held_out = data.validation.as_ref().map_or(0, supervised::Rows::count);
         print::note(&format!(
             "{} parameters; {} rows to learn from, {held_out} held out; {steps} steps of {} sequences ({:.2} epochs)",
@@ -212,7 +220,13 @@ impl<'a, C: Serialize> Config<'a, C> {
             if done > 0 {
                 print::note(&format!("going on after step {done}"));
             }
-            Telemetry::new().with(Progress::new(std::io::stderr(), style, steps, done, clock()))
+            Telemetry::new().with(Progress::new(
+                std::io::stderr(),
+                style,
+                steps,
+                done,
+                clock(),
+            ))
         };
         let around = Surroundings {
             directory: dir.path(),
@@ -228,7 +242,11 @@ impl<'a, C: Serialize> Config<'a, C> {
             Outcome::Done(session) if self.lora.is_some() && !self.merge => {
                 let base = policy.folder().map(|f| f.path().display().to_string());
                 let base = base.unwrap_or_default();
-                Ok(supervised::write_adapter(session.model(), &base, dir.path())?)
+                Ok(supervised::write_adapter(
+                    session.model(),
+                    &base,
+                    dir.path(),
+                )?)
             }
             Outcome::Done(session) => {
                 supervised::write_model(session.model(), policy, tokenizer, tokens, dir.path())?;
@@ -258,11 +276,20 @@ pub(super) fn model_files(folder: &Path) -> Result<Vec<PathBuf>> {
                 source,
             })?
             .path();
-        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .and_then(|n| n.to_str())
+            .unwrap_or_default();
         let weights = name.starts_with("model") && name.contains(".safetensors");
         let words = matches!(
             name,
-            "config.json" | "tokenizer.json" | "tokenizer_config.json" | "special_tokens_map.json" | "generation_config.json" | "chat_template.jinja" | "chat_template.json"
+            "config.json"
+                | "tokenizer.json"
+                | "tokenizer_config.json"
+                | "special_tokens_map.json"
+                | "generation_config.json"
+                | "chat_template.jinja"
+                | "chat_template.json"
         );
         if (weights || words) && path.is_file() {
             files.push(path);
@@ -298,7 +325,12 @@ pub(super) fn held_out<T>(
 }
 
 /// The policy of a folder.
-pub(super) fn from_folder(folder: &Folder, lora: Option<Lora>, seed: u64, device: Device) -> Result<Policy> {
+pub(super) fn from_folder(
+    folder: &Folder,
+    lora: Option<Lora>,
+    seed: u64,
+    device: Device,
+) -> Result<Policy> {
     if folder.spec().head != infalign_lm::Head::CausalLm {
         return Err(infalign_lm::Error::WrongHead {
             found: folder.spec().head,
@@ -322,7 +354,10 @@ fn open(out: &Path, args: &Training, config: &impl Serialize, inputs: &[&Path]) 
             out.display()
         ))
     };
-    let name = out.file_name().and_then(|n| n.to_str()).ok_or_else(refused)?;
+    let name = out
+        .file_name()
+        .and_then(|n| n.to_str())
+        .ok_or_else(refused)?;
     let parent = match out.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -370,7 +405,10 @@ fn summary(dir: &RunDir, args: &Training) -> Result<()> {
     let number = |name: &str| last.get(name).and_then(serde_json::Value::as_f64);
     let summary = Summary {
         out: args.out.display().to_string(),
-        steps: last.get("step").and_then(serde_json::Value::as_u64).unwrap_or(0),
+        steps: last
+            .get("step")
+            .and_then(serde_json::Value::as_u64)
+            .unwrap_or(0),
         loss: number("loss"),
         validation_loss: number("validation/loss"),
     };

@@ -48,7 +48,10 @@ pub(crate) fn warning(warning: &Warning) {
 /// A caveat of any kind.
 pub(crate) fn caveat(text: impl Display) {
     if !QUIET.load(Ordering::Relaxed) {
-        drop(writeln!(anstream::stderr(), "{YELLOW}warning{YELLOW:#}: {text}"));
+        drop(writeln!(
+            anstream::stderr(),
+            "{YELLOW}warning{YELLOW:#}: {text}"
+        ));
     }
 }
 

@@ -17,14 +17,24 @@ const KILLS: u32 = 6;
 /// Steps slow enough to be caught between two.
 fn line() -> String {
     tiny::PRETRAIN
-        .replace("--steps 60", "--steps 40 --validation-every 7 --save-every 6")
+        .replace(
+            "--steps 60",
+            "--steps 40 --validation-every 7 --save-every 6",
+        )
         .replace("--batch-size 8", "--batch-size 16")
 }
 
 fn results(folder: &Folder) -> BTreeMap<String, Vec<u8>> {
     let mut files = folder.files();
-    let clockless = ["model.safetensors", "metrics.jsonl", "config.json", "manifest.json", "tokens.bin"];
-    files.retain(|name, _| name.starts_with("tiny/") && clockless.iter().any(|n| name.ends_with(n)));
+    let clockless = [
+        "model.safetensors",
+        "metrics.jsonl",
+        "config.json",
+        "manifest.json",
+        "tokens.bin",
+    ];
+    files
+        .retain(|name, _| name.starts_with("tiny/") && clockless.iter().any(|n| name.ends_with(n)));
     files
 }
 
@@ -57,9 +67,15 @@ fn killed_at_random() {
         child.kill().unwrap();
         child.wait().unwrap();
         folder.run(&line()).done();
-        assert!(results(&folder) == expected, "after kill {kill} something differs");
+        assert!(
+            results(&folder) == expected,
+            "after kill {kill} something differs"
+        );
     }
-    assert!(interrupted > KILLS / 2, "only {interrupted} were still alive");
+    assert!(
+        interrupted > KILLS / 2,
+        "only {interrupted} were still alive"
+    );
 }
 
 #[cfg(unix)]
@@ -71,18 +87,33 @@ fn ctrl_c_saves_and_tells_how_to_go_on() {
     let record = folder.path("tiny/metrics.jsonl");
     let begun = Instant::now();
     while std::fs::metadata(&record).map_or(0, |m| m.len()) == 0 {
-        assert!(begun.elapsed() < Duration::from_secs(60), "no step was ever taken");
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "no step was ever taken"
+        );
         sleep(Duration::from_millis(1));
     }
-    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    let sent = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
     assert!(sent.unwrap().success());
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{said}");
-    assert!(said.contains("stopping: finishing the step, then saving"), "{said}");
-    assert!(said.contains("of 40 in tiny; the same command goes on from there"), "{said}");
+    assert!(
+        said.contains("stopping: finishing the step, then saving"),
+        "{said}"
+    );
+    assert!(
+        said.contains("of 40 in tiny; the same command goes on from there"),
+        "{said}"
+    );
     let again = folder.run(&line()).done();
-    assert!(again.stderr.contains("going on after step "), "{}", again.stderr);
+    assert!(
+        again.stderr.contains("going on after step "),
+        "{}",
+        again.stderr
+    );
     assert!(results(&folder) == expected);
 }
 
@@ -92,16 +123,23 @@ fn one_process_in_a_folder() {
     let folder = tiny::begun();
     let mut child = start(&folder);
     let signal = |name: &str| {
-        let sent = Command::new("kill").args([name, &child.id().to_string()]).status();
+        let sent = Command::new("kill")
+            .args([name, &child.id().to_string()])
+            .status();
         assert!(sent.unwrap().success());
     };
     let begun = Instant::now();
     while !folder.path("tiny/manifest.json").exists() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the run never began");
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "the run never began"
+        );
         sleep(Duration::from_millis(1));
     }
     signal("-STOP");
-    folder.run(&line()).refused(1, &["tiny is in use by another infalign process", "--out"]);
+    folder
+        .run(&line())
+        .refused(1, &["tiny is in use by another infalign process", "--out"]);
     signal("-KILL");
     child.wait().unwrap();
 }

@@ -23,8 +23,15 @@ fn the_bytes_do_not_depend_on_batch_size_threads_or_memory() {
     let line = "--prompts prompts.jsonl --n 5 --max-tokens 16 --seed 3";
     let alone = sample(&folder, &format!("{line} --max-batch 1 --threads 1"));
     assert_eq!(tiny::lines(&alone).len(), 15);
-    for other in ["--max-batch 3 --threads 2", "--max-batch 64 --threads 1", "--memory 200KB --threads 2"] {
-        assert!(sample(&folder, &format!("{line} {other}")) == alone, "{other}");
+    for other in [
+        "--max-batch 3 --threads 2",
+        "--max-batch 64 --threads 1",
+        "--memory 200KB --threads 2",
+    ] {
+        assert!(
+            sample(&folder, &format!("{line} {other}")) == alone,
+            "{other}"
+        );
     }
     assert!(sample(&folder, &line.replace("--seed 3", "--seed 4")) != alone);
     // A prompt's samples do not know of the other prompts.
@@ -36,13 +43,24 @@ fn the_bytes_do_not_depend_on_batch_size_threads_or_memory() {
 #[test]
 fn lines_hold_what_was_drawn() {
     let folder = begun();
-    let out = sample(&folder, "--prompts prompts.jsonl --n 2 --max-tokens 8 --temperature 0.7 --top-k 20");
+    let out = sample(
+        &folder,
+        "--prompts prompts.jsonl --n 2 --max-tokens 8 --temperature 0.7 --top-k 20",
+    );
     let lines = tiny::lines(&out);
     let ids: Vec<(&str, u64)> = lines
         .iter()
-        .map(|l| (l["prompt_id"].as_str().unwrap(), l["index"].as_u64().unwrap()))
+        .map(|l| {
+            (
+                l["prompt_id"].as_str().unwrap(),
+                l["index"].as_u64().unwrap(),
+            )
+        })
         .collect();
-    assert_eq!(ids, [("a", 0), ("a", 1), ("b", 0), ("b", 1), ("2", 0), ("2", 1)]);
+    assert_eq!(
+        ids,
+        [("a", 0), ("a", 1), ("b", 0), ("b", 1), ("2", 0), ("2", 1)]
+    );
     for line in &lines {
         let count = |field: &str| line[field].as_array().unwrap().len();
         assert!(count("tokens") >= 1 && count("tokens") <= 8);
@@ -51,7 +69,11 @@ fn lines_hold_what_was_drawn() {
         assert!(line["prompt"].is_string() && line["text"].is_string());
         assert!(["stop", "length"].contains(&line["finish_reason"].as_str().unwrap()));
     }
-    assert!(lines.iter().any(|l| l["sampled_log_probs"] != l["untempered_log_probs"]));
+    assert!(
+        lines
+            .iter()
+            .any(|l| l["sampled_log_probs"] != l["untempered_log_probs"])
+    );
 }
 
 #[test]
@@ -59,24 +81,52 @@ fn greedy_text_is_the_text_of_the_lines() {
     let folder = Folder::new();
     let model = tiny::model().display().to_string();
     let run = |format: &str| {
-        let args = ["sample", "--model", &model, "One day", "--temperature", "0", "--max-tokens", "20", "--format", format];
+        let args = [
+            "sample",
+            "--model",
+            &model,
+            "One day",
+            "--temperature",
+            "0",
+            "--max-tokens",
+            "20",
+            "--format",
+            format,
+        ];
         folder.run_with(&args).done()
     };
     let text = run("text").stdout;
     let line: Value = serde_json::from_str(&run("json").stdout).unwrap();
     assert_eq!(text, format!("{}\n", line["text"].as_str().unwrap()));
-    assert!(text.contains("happy"), "the model has learned nothing: {text}");
+    assert!(
+        text.contains("happy"),
+        "the model has learned nothing: {text}"
+    );
 }
 
 #[test]
 fn stop_strings_end_texts_and_characters_come_whole() {
     let folder = Folder::new();
     let model = tiny::model().display().to_string();
-    let args = ["sample", "--model", &model, "One day Ben liked two", "--stop", "was happy", "--temperature", "0", "--format", "json"];
+    let args = [
+        "sample",
+        "--model",
+        &model,
+        "One day Ben liked two",
+        "--stop",
+        "was happy",
+        "--temperature",
+        "0",
+        "--format",
+        "json",
+    ];
     let line: Value = serde_json::from_str(&folder.run_with(&args).done().stdout).unwrap();
     assert_eq!(line["finish_reason"], "stop_string");
     let text = line["text"].as_str().unwrap();
-    assert!(!text.contains("was happy") && !text.contains('\u{fffd}'), "{text}");
+    assert!(
+        !text.contains("was happy") && !text.contains('\u{fffd}'),
+        "{text}"
+    );
 }
 
 #[test]
@@ -86,18 +136,37 @@ fn defaults_of_the_folder_are_taken_where_nothing_is_typed_and_told() {
     copy_folder(tiny::model(), &copy);
     let with = |config: &str, line: &str| {
         std::fs::write(copy.join("generation_config.json"), config).unwrap();
-        let args: Vec<&str> = ["sample", "--model", "model", "One day"].into_iter().chain(line.split_whitespace()).collect();
+        let args: Vec<&str> = ["sample", "--model", "model", "One day"]
+            .into_iter()
+            .chain(line.split_whitespace())
+            .collect();
         folder.run_with(&args).done()
     };
     let config = r#"{"do_sample": true, "temperature": 0.6, "top_k": 20, "max_new_tokens": 5, "repetition_penalty": 1.1}"#;
     let ran = with(config, "--top-k 0");
-    assert!(ran.stderr.contains("from generation_config.json: temperature 0.6, max_new_tokens 5\n"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("warning: repetition_penalty 1.1 of generation_config.json is not applied"), "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("from generation_config.json: temperature 0.6, max_new_tokens 5\n"),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        ran.stderr
+            .contains("warning: repetition_penalty 1.1 of generation_config.json is not applied"),
+        "{}",
+        ran.stderr
+    );
     let typed = with("{}", "--temperature 0.6 --max-tokens 5");
     assert_eq!(ran.stdout, typed.stdout);
     assert_eq!(typed.stderr, "");
-    let greedy = with(r#"{"do_sample": false, "temperature": 0.6}"#, "--max-tokens 5");
-    assert_eq!(greedy.stdout, with("{}", "--temperature 0 --max-tokens 5").stdout);
+    let greedy = with(
+        r#"{"do_sample": false, "temperature": 0.6}"#,
+        "--max-tokens 5",
+    );
+    assert_eq!(
+        greedy.stdout,
+        with("{}", "--temperature 0 --max-tokens 5").stdout
+    );
 }
 
 #[test]

@@ -25,7 +25,9 @@ pub(crate) fn world() -> String {
     let mut text = String::new();
     for i in 0..160 {
         let (name, thing, verb) = (names[i % 4], things[i % 5], verbs[i / 4 % 4]);
-        text.push_str(&format!("One day {name} {verb} {thing}. {name} was happy, and went home.\n<|endoftext|>\n"));
+        text.push_str(&format!(
+            "One day {name} {verb} {thing}. {name} was happy, and went home.\n<|endoftext|>\n"
+        ));
     }
     text
 }
@@ -52,5 +54,7 @@ pub(crate) fn model() -> &'static Path {
 
 /// JSON lines.
 pub(crate) fn lines(text: &str) -> Vec<Value> {
-    text.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+    text.lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect()
 }

@@ -42,7 +42,10 @@ fn stories_are_as_likely_as_known() {
     let scored = score(&model, None, &stories, 1.0).expect("scores");
     let tokens: usize = scored.iter().map(|s| s.tokens.len()).sum();
     let nats = -scored.iter().map(crate::Scored::log_prob).sum::<f64>() / tokens as f64;
-    assert!((nats - 1.42).abs() < 0.01, "{nats} nats per token of {tokens}");
+    assert!(
+        (nats - 1.42).abs() < 0.01,
+        "{nats} nats per token of {tokens}"
+    );
 }
 
 #[test]
@@ -72,7 +75,10 @@ fn the_known_continuation() {
     let mut collector = Collector::new();
     generate(&mut model, &sampler, resources, [Ok(job)], &mut collector).expect("a sample");
     let text = collector.finish().remove(0).text.expect("a text");
-    assert!(text.starts_with(", there was a little girl named Lily"), "{text}");
+    assert!(
+        text.starts_with(", there was a little girl named Lily"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -84,14 +90,22 @@ fn written_and_read_again_a_model_is_the_same() {
         let directory = tempfile::tempdir().expect("a folder");
         let copy = directory.path().join("copy");
         model
-            .save(&copy, Some(folder.path()), WriteOptions::default(), |_| Ok(()))
+            .save(&copy, Some(folder.path()), WriteOptions::default(), |_| {
+                Ok(())
+            })
             .expect("a save");
-        let bytes = |folder: &Path| std::fs::read(folder.join("tokenizer.json")).expect("a tokenizer");
+        let bytes =
+            |folder: &Path| std::fs::read(folder.join("tokenizer.json")).expect("a tokenizer");
         assert_eq!(bytes(&copy), bytes(folder.path()));
         let again = Folder::open(&copy).expect("the copy");
-        let again = Decoder::open(&again, folder.spec().head, 0, &device()).expect("the copy's weights");
+        let again =
+            Decoder::open(&again, folder.spec().head, 0, &device()).expect("the copy's weights");
         let text = "Once upon a time there was a cat.";
-        let tokens = folder.tokenizer().expect("a tokenizer").encode(text, true).expect("tokens");
+        let tokens = folder
+            .tokenizer()
+            .expect("a tokenizer")
+            .encode(text, true)
+            .expect("tokens");
         let sequences = [Sequence { tokens, from: 1 }];
         let scores = |model: &Decoder| score(model, None, &sequences, 1.0).expect("scores");
         assert_eq!(scores(&model), scores(&again), "{name}");

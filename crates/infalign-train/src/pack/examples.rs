@@ -135,7 +135,11 @@ impl<'a> Conversation<'a> {
             0 => String::new(), // many templates refuse to render nothing
             _ => self.render(i, true)?,
         };
-        let from = if starts(&before) { before.len() } else { cursor };
+        let from = if starts(&before) {
+            before.len()
+        } else {
+            cursor
+        };
         let up_to = self.render(i + 1, false)?;
         if starts(&before) && starts(&up_to) && up_to.len() > from {
             return Ok(Some((from, up_to.len())));
@@ -202,15 +206,26 @@ mod tests {
 
     #[test]
     fn only_the_assistants_words_and_their_end_are_learned() {
-        let said = [("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d")];
+        let said = [
+            ("user", "a"),
+            ("assistant", "b"),
+            ("user", "c"),
+            ("assistant", "d"),
+        ];
         let (parts, options) = split(CHATML, &said);
         let own = |t: &str, learn| (t.to_owned(), learn);
         assert_eq!(
             parts,
             [
-                own("<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n", false),
+                own(
+                    "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n",
+                    false
+                ),
                 own("b<|im_end|>\n", true),
-                own("<|im_start|>user\nc<|im_end|>\n<|im_start|>assistant\n", false),
+                own(
+                    "<|im_start|>user\nc<|im_end|>\n<|im_start|>assistant\n",
+                    false
+                ),
                 own("d<|im_end|>\n", true),
             ]
         );
@@ -219,12 +234,20 @@ mod tests {
 
     #[test]
     fn turns_that_are_rendered_otherwise_when_they_are_not_the_last_are_found_by_their_words() {
-        let said = [("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d")];
+        let said = [
+            ("user", "a"),
+            ("assistant", "b"),
+            ("user", "c"),
+            ("assistant", "d"),
+        ];
         let (parts, _) = split(THINKING, &said);
         let learned: Vec<&str> = parts.iter().filter(|p| p.1).map(|p| p.0.as_str()).collect();
         assert_eq!(learned, ["b<end>", "<think></think>d<end>"]);
         let all: String = parts.iter().map(|p| p.0.as_str()).collect();
-        assert_eq!(all, "[user]a<end>[assistant]b<end>[user]c<end>[assistant]<think></think>d<end>");
+        assert_eq!(
+            all,
+            "[user]a<end>[assistant]b<end>[user]c<end>[assistant]<think></think>d<end>"
+        );
     }
 
     #[test]
@@ -239,10 +262,21 @@ mod tests {
     fn a_template_that_hides_the_words_is_refused_by_place() {
         let silent = ChatTemplate::new("{{ messages | length }}", Vec::new(), "t");
         let example = chat(&[("user", "a"), ("assistant", "bcd")]);
-        let refused = segments(&example, Some(&silent), &SftOptions::default(), &place()).unwrap_err();
-        assert!(refused.to_string().starts_with("a.jsonl, line 3: the chat template does not show message 1"), "{refused}");
+        let refused =
+            segments(&example, Some(&silent), &SftOptions::default(), &place()).unwrap_err();
+        assert!(
+            refused
+                .to_string()
+                .starts_with("a.jsonl, line 3: the chat template does not show message 1"),
+            "{refused}"
+        );
         let refused = segments(&example, None, &SftOptions::default(), &place()).unwrap_err();
-        assert!(refused.to_string().contains("no chat template; add chat_template.jinja"), "{refused}");
+        assert!(
+            refused
+                .to_string()
+                .contains("no chat template; add chat_template.jinja"),
+            "{refused}"
+        );
     }
 
     #[test]

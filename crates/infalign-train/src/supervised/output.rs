@@ -16,11 +16,7 @@ use super::Policy;
 use crate::error::{Error, Result};
 
 /// What [`write_model`] always writes.
-pub const MODEL_FILES: [&str; 3] = [
-    "model.safetensors",
-    "generation_config.json",
-    "config.json",
-];
+pub const MODEL_FILES: [&str; 3] = ["model.safetensors", "generation_config.json", "config.json"];
 /// What [`write_adapter`] writes.
 pub const ADAPTER_FILES: [&str; 2] = ["adapter_model.safetensors", "adapter_config.json"];
 

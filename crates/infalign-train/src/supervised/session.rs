@@ -103,9 +103,7 @@ impl Session {
         let scale = 1.0 / learned.max(1) as f64;
         let loss = whole.loss * scale;
         let rate = rates.rate(self.step() + 1);
-        let update = self
-            .optimiser
-            .update(&mut self.model, whole, scale, rate)?;
+        let update = self.optimiser.update(&mut self.model, whole, scale, rate)?;
         let metrics = Metrics::new(self.step(), 0.0)
             .value("loss", loss)
             .value("learning_rate", rate)

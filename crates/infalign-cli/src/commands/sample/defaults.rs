@@ -69,7 +69,10 @@ pub(super) fn settings(args: &Sample, folder: &Folder) -> Result<Sampling> {
         taken.push("do_sample false (always the likeliest token)".to_owned());
     }
     if !taken.is_empty() {
-        print::note(&format!("from generation_config.json: {}", taken.join(", ")));
+        print::note(&format!(
+            "from generation_config.json: {}",
+            taken.join(", ")
+        ));
     }
     for (field, off) in UNKNOWN {
         if let Some(value) = given.get(field).and_then(Value::as_f64)

@@ -53,7 +53,8 @@ impl InOrder {
     }
 
     fn insert(&mut self, sample: Sample) {
-        self.waiting.insert(sample.job * self.n + sample.index, sample);
+        self.waiting
+            .insert(sample.job * self.n + sample.index, sample);
     }
 
     fn pop(&mut self) -> Option<Sample> {
