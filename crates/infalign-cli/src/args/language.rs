@@ -15,10 +15,10 @@ use super::{Format, machine::Machine};
 #[command(after_long_help = "Examples:
   infalign sample --model stories \"Once upon a time\"
   infalign sample --model Qwen2.5-0.5B-Instruct --chat --temperature 0 \"What is a quantile?\"
-  infalign sample --model tiny --prompts prompts.jsonl --n 100 --max-tokens 64 --seed 1 > rollouts.jsonl
+  infalign sample --model tiny --prompts prompts.jsonl --n 100 --seed 1 > rollouts.jsonl
 
-Where you say nothing, the temperature, top-k, top-p, min-p and most tokens of the model's generation_config.json are taken; what is taken is
-told on standard error.")]
+Where you say nothing, the temperature, top-k, top-p, min-p and most tokens of the model's
+generation_config.json are taken; what is taken is told on standard error.")]
 pub(crate) struct Sample {
     /// The model's folder.
     #[arg(long, value_name = "FOLDER")]
@@ -101,8 +101,8 @@ pub(crate) struct Sample {
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
   infalign score --model tiny --data rollouts.jsonl
-  infalign score --model policy --reference base --data rollouts.jsonl --per-token --format json > scored.jsonl
-  infalign score --model reward-model --data rollouts.jsonl --format json > rewards.jsonl
+  infalign score --model policy --reference base --data rollouts.jsonl --per-token > scored.jsonl
+  infalign score --model reward-model --data rollouts.jsonl > rewards.jsonl
   infalign run --rollouts rewards.jsonl")]
 pub(crate) struct Score {
     /// The model's folder: a language model, or a classifier that gives rewards.

@@ -15,12 +15,13 @@ use super::{Format, machine::Machine};
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("start").required(true).args(["config", "model"]))]
 #[command(after_long_help = "Examples:
-  infalign pretrain --config config.json --train-tokenizer 4096 --data stories.jsonl --out tiny --epochs 1
-  infalign pretrain --config config.json --tokenizer gpt2 --data a.txt b.txt.zst --out small --steps 2000 --batch-size 32 --accumulate 4
-  infalign pretrain --model Qwen2.5-0.5B --data laws.txt --out qwen-laws --steps 500 --learning-rate 1e-5
+  infalign pretrain --config config.json --train-tokenizer 4096 --data stories.jsonl --out tiny
+  infalign pretrain --config config.json --tokenizer gpt2 --data a.txt b.txt.zst --out small \\
+    --steps 2000 --batch-size 32 --accumulate 4
+  infalign pretrain --model Qwen2.5-0.5B --data laws.txt --out laws --learning-rate 1e-5
 
-A configuration is the hub's config.json: `model_type`, `hidden_size`, `num_hidden_layers`, …; its `vocab_size` and special tokens may be left
-out, the tokenizer fills them in.")]
+A configuration is the hub's config.json: `model_type`, `hidden_size`, `num_hidden_layers`, …
+Its `vocab_size` and special tokens may be left out: the tokenizer fills them in.")]
 pub(crate) struct Pretrain {
     /// A config.json: begins with fresh weights.
     #[arg(long, value_name = "FILE", requires = "words")]
@@ -58,7 +59,7 @@ pub(crate) struct Pretrain {
 #[command(after_long_help = "Examples:
   infalign sft --model tiny --data answers.jsonl --out tiny-sft
   infalign sft --model Qwen2.5-0.5B --data chats.jsonl --out adapter --lora-r 16 --epochs 2
-  infalign sft --model Qwen2.5-0.5B --data chats.jsonl --out merged --lora-r 16 --lora-targets q_proj,v_proj --merge")]
+  infalign sft --model Qwen2.5-0.5B --data chats.jsonl --out merged --lora-r 16 --merge")]
 pub(crate) struct Sft {
     /// The model's folder.
     #[arg(long, value_name = "FOLDER")]
@@ -212,7 +213,7 @@ pub(crate) struct Training {
         allow_negative_numbers = true
     )]
     pub(crate) lora_alpha: Option<f64>,
-    /// Matrices that get adapters: names as in the model's files (q_proj,v_proj), or all-linear.
+    /// Matrices that get adapters: names as in the model's files (`q_proj,v_proj`), or all-linear.
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', requires = "lora_r", default_values = ["all-linear"])]
     pub(crate) lora_targets: Vec<String>,
     /// Merges adapters into the weights: DIR ends as a whole model.

@@ -204,8 +204,11 @@ impl<'a, C: Serialize> Config<'a, C> {
             .map(infalign_lm::TensorRule::len)
             .sum();
         let held_out = data.validation.as_ref().map_or(0, supervised::Rows::count);
+        let adapters = self.lora.as_ref().map_or_else(String::new, |lora| {
+            format!(" frozen beside adapters of rank {}", lora.rank)
+        });
         print::note(&format!(
-            "{} parameters; {} rows to learn from, {held_out} held out; {steps} steps of {} sequences ({:.2} epochs)",
+            "{} parameters{adapters}; {} rows to learn from, {held_out} held out; {steps} steps of {} sequences ({:.2} epochs)",
             counted(parameters),
             data.training.count(),
             args.batch_size,
@@ -358,10 +361,7 @@ fn open(out: &Path, args: &Training, config: &impl Serialize, inputs: &[&Path]) 
         .file_name()
         .and_then(|n| n.to_str())
         .ok_or_else(refused)?;
-    let parent = match out.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let parent = out.parent().unwrap_or(Path::new(""));
     let identity = Identity {
         version: env!("CARGO_PKG_VERSION"),
         seed: args.seed,
@@ -379,12 +379,42 @@ fn open(out: &Path, args: &Training, config: &impl Serialize, inputs: &[&Path]) 
         match error {
             infalign_data::Error::RunName { .. } => refused(),
             infalign_data::Error::Locked { .. } => Error::Busy(told),
-            infalign_data::Error::NotARun { .. }
-            | infalign_data::Error::ConfigDiffers { .. }
-            | infalign_data::Error::InputInRun { .. } => Error::Usage(told),
+            infalign_data::Error::ConfigDiffers { keys, .. } => Error::Usage(format!(
+                "{} holds another run (differs in: {}); use another --out or --overwrite",
+                out.display(),
+                differences(keys)
+            )),
+            infalign_data::Error::NotARun { .. } | infalign_data::Error::InputInRun { .. } => {
+                Error::Usage(told)
+            }
             other => other.into(),
         }
     })
+}
+
+/// The first differences, without the hashes of files.
+fn differences(keys: Vec<String>) -> String {
+    const SHOWN: usize = 5;
+    let mut told: Vec<String> = Vec::new();
+    let (files, settings): (Vec<String>, Vec<String>) =
+        keys.into_iter().partition(|key| key.starts_with("inputs."));
+    told.extend(settings);
+    let changed = |key: &String| !key.contains(": unset then, ") && !key.ends_with(", unset now");
+    // A file that only one of the runs reads follows from the settings.
+    for key in files.iter().filter(|key| changed(key)) {
+        let file = key.trim_start_matches("inputs.").rsplit_once(": ");
+        let file = file.map_or("a file", |(file, _)| file);
+        told.push(format!("the content of {file}"));
+    }
+    let more = told.len().saturating_sub(SHOWN);
+    told.truncate(SHOWN);
+    if more > 0 {
+        told.push(format!("{more} more"));
+    }
+    if told.is_empty() {
+        told.push("the files that it reads".to_owned());
+    }
+    told.join(", ")
 }
 
 #[derive(Serialize)]

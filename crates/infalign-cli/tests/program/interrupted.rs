@@ -78,6 +78,59 @@ fn killed_at_random() {
     );
 }
 
+#[test]
+fn adapters_killed_on_the_way() {
+    let rows: String = (0..24)
+        .map(|i| {
+            format!(
+                "{{\"prompt\": \"One day number {i}\", \"completion\": \" Tom {}.\"}}\n",
+                i % 3
+            )
+        })
+        .collect();
+    let model = tiny::model().display().to_string();
+    let line = format!(
+        "sft --model {model} --data a.jsonl --out tiny --steps 60 --batch-size 4 --lora-r 4 --save-every 5 --validation 0.2 --validation-every 9"
+    );
+    let begun = || {
+        let folder = Folder::new();
+        folder.write("a.jsonl", &rows);
+        folder
+    };
+    let results = |folder: &Folder| {
+        let mut files = folder.files();
+        files.retain(|name, _| name.starts_with("tiny/adapter_") || name == "tiny/metrics.jsonl");
+        files
+    };
+    let whole = begun();
+    whole.run(&line).done();
+    let expected = results(&whole);
+    assert_eq!(expected.len(), 3);
+    let folder = begun();
+    let mut child = folder
+        .command(&line.split_whitespace().collect::<Vec<_>>())
+        .spawn()
+        .unwrap();
+    let checkpoint = folder.path("tiny/checkpoints/step-000010/state.json");
+    let since = Instant::now();
+    while !checkpoint.exists() {
+        assert!(
+            since.elapsed() < Duration::from_secs(60),
+            "no checkpoint was ever made"
+        );
+        sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let again = folder.run(&line).done();
+    assert!(
+        again.stderr.contains("going on after step "),
+        "{}",
+        again.stderr
+    );
+    assert!(results(&folder) == expected);
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_saves_and_tells_how_to_go_on() {

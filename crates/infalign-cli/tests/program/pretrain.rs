@@ -52,10 +52,15 @@ fn the_loss_falls_and_the_folder_is_a_models() {
     folder.run(&other).refused(
         2,
         &[
-            "another configuration",
+            "tiny holds another run (differs in: ",
             "schedule.peak: 0.01 then, 0.02 now",
             "another --out or --overwrite",
         ],
+    );
+    folder.write("world.txt", &(tiny::world() + "The end.\n"));
+    folder.run(tiny::PRETRAIN).refused(
+        2,
+        &["(differs in: the content of world.txt); use another --out"],
     );
     // On from there.
     let on = "pretrain --model tiny --data world.txt --out further --steps 2 --context 32 --learning-rate 0.001 --quiet";

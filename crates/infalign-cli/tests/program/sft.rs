@@ -60,6 +60,32 @@ fn the_loss_is_of_completions_only() {
 }
 
 #[test]
+fn a_batch_in_parts_weighs_every_target_alike() {
+    let folder = Folder::new();
+    let row = |i: usize| {
+        let said = "Tom saw a ball. ".repeat(1 + i * i % 5);
+        format!("{{\"prompt\": \"One day {i}\", \"completion\": \"{said}\"}}\n")
+    };
+    folder.write("a.jsonl", &(0..12).map(row).collect::<String>());
+    // Without clipping a wrong weight shows; the model has no more than 64 positions.
+    let more = "--truncate right --clip 0";
+    sft(&folder, "a.jsonl", "whole", more);
+    sft(
+        &folder,
+        "a.jsonl",
+        "parts",
+        &format!("{more} --accumulate 2"),
+    );
+    let parts = losses(&folder, "parts");
+    for (step, (a, b)) in losses(&folder, "whole").iter().zip(&parts).enumerate() {
+        assert!(
+            (a - b).abs() < 1e-4 * a,
+            "step {step}: {a} at once, {b} in parts"
+        );
+    }
+}
+
+#[test]
 fn conversations_go_through_the_chat_template() {
     let folder = Folder::new();
     let model = folder.path("chatty");

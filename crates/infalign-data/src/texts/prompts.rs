@@ -498,6 +498,47 @@ mod tests {
     }
 
     #[test]
+    fn rows_as_sampling_writes_them() {
+        let text = "{\"prompt_id\": \"a\", \"index\": 0, \"prompt\": \"p\", \"text\": \"x\", \"tokens\": [3, 4]}\n\
+                    {\"prompt_id\": \"a\", \"index\": 1, \"prompt\": \"p\", \"text\": \"y\"}\n";
+        let rows: Vec<ScoringRow> = scoring(text).map(Result::unwrap).collect();
+        assert_eq!(rows[0].tokens.as_deref(), Some(&[3, 4][..]));
+        assert_eq!(
+            (rows[1].id.as_str(), rows[1].index, rows[1].tokens.as_ref()),
+            ("a", 1, None)
+        );
+        let twice = text.replace("\"index\": 1", "\"index\": 0");
+        assert!(matches!(
+            scoring(&twice).last(),
+            Some(Err(Error::DuplicatePrompt { .. }))
+        ));
+        for (row, says) in [
+            (
+                "\"text\": \"x\", \"tokens\": [-1]",
+                "column `tokens[0]`: found the number -1, expected a token id",
+            ),
+            (
+                "\"text\": \"x\", \"tokens\": 5",
+                "column `tokens`: found the number 5",
+            ),
+            (
+                "\"text\": \"x\", \"index\": \"b\"",
+                "column `index`: found the text \"b\"",
+            ),
+            (
+                "\"responses\": [\"x\", \"y\"], \"tokens\": [1]",
+                "give one response a row",
+            ),
+        ] {
+            let error = scoring(&format!("{{\"prompt\": \"p\", {row}}}"))
+                .next()
+                .unwrap()
+                .unwrap_err();
+            assert!(error.to_string().contains(says), "{error}");
+        }
+    }
+
+    #[test]
     fn hostile_responses() {
         for (text, says) in [
             ("", "holds no responses"),

@@ -31,6 +31,11 @@ fn stories(folder: &Folder, count: usize) -> Option<Vec<Sequence>> {
     Some(stories[..count].iter().map(sequence).collect())
 }
 
+/// Nats per token by a forward pass in f64, written in NumPy from the formulae: of the first 200 stories, cut to the context of 512 tokens; and
+/// of the first 64 tokens after BOS of each. (Later stories hold mis-decoded quotation marks, which the model has never seen.)
+const WHOLE: f64 = 1.733_223;
+const BEGINNINGS: f64 = 1.4243;
+
 #[test]
 fn stories_are_as_likely_as_known() {
     let Some((folder, model)) = open("stories260K") else {
@@ -40,12 +45,16 @@ fn stories_are_as_likely_as_known() {
         return;
     };
     let scored = score(&model, None, &stories, 1.0).expect("scores");
-    let tokens: usize = scored.iter().map(|s| s.tokens.len()).sum();
-    let nats = -scored.iter().map(crate::Scored::log_prob).sum::<f64>() / tokens as f64;
-    assert!(
-        (nats - 1.42).abs() < 0.01,
-        "{nats} nats per token of {tokens}"
-    );
+    let mean = |first: usize| {
+        let of = scored.iter().flat_map(|s| s.tokens.iter().take(first));
+        let (sum, count) = of.fold((0.0, 0), |(sum, n), t| (sum - f64::from(t.log_prob), n + 1));
+        (sum / f64::from(count), count)
+    };
+    let (nats, tokens) = mean(usize::MAX);
+    assert_eq!(tokens, 80_862);
+    assert!((nats - WHOLE).abs() < 1e-4, "{nats} nats per token");
+    let (nats, _) = mean(64);
+    assert!((nats - BEGINNINGS).abs() < 1e-3, "{nats} nats per token");
 }
 
 #[test]
@@ -75,10 +84,7 @@ fn the_known_continuation() {
     let mut collector = Collector::new();
     generate(&mut model, &sampler, resources, [Ok(job)], &mut collector).expect("a sample");
     let text = collector.finish().remove(0).text.expect("a text");
-    assert!(
-        text.starts_with(", there was a little girl named Lily"),
-        "{text}"
-    );
+    assert!(text.starts_with(", there was a little girl named Lily"), "{text}");
 }
 
 #[test]
@@ -90,22 +96,14 @@ fn written_and_read_again_a_model_is_the_same() {
         let directory = tempfile::tempdir().expect("a folder");
         let copy = directory.path().join("copy");
         model
-            .save(&copy, Some(folder.path()), WriteOptions::default(), |_| {
-                Ok(())
-            })
+            .save(&copy, Some(folder.path()), WriteOptions::default(), |_| Ok(()))
             .expect("a save");
-        let bytes =
-            |folder: &Path| std::fs::read(folder.join("tokenizer.json")).expect("a tokenizer");
+        let bytes = |folder: &Path| std::fs::read(folder.join("tokenizer.json")).expect("a tokenizer");
         assert_eq!(bytes(&copy), bytes(folder.path()));
         let again = Folder::open(&copy).expect("the copy");
-        let again =
-            Decoder::open(&again, folder.spec().head, 0, &device()).expect("the copy's weights");
+        let again = Decoder::open(&again, folder.spec().head, 0, &device()).expect("the copy's weights");
         let text = "Once upon a time there was a cat.";
-        let tokens = folder
-            .tokenizer()
-            .expect("a tokenizer")
-            .encode(text, true)
-            .expect("tokens");
+        let tokens = folder.tokenizer().expect("a tokenizer").encode(text, true).expect("tokens");
         let sequences = [Sequence { tokens, from: 1 }];
         let scores = |model: &Decoder| score(model, None, &sequences, 1.0).expect("scores");
         assert_eq!(scores(&model), scores(&again), "{name}");
