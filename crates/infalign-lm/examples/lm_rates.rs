@@ -8,7 +8,8 @@
 use std::{fs, time::Instant};
 
 use infalign_lm::{
-    AdamW, AdamWConfig, Batch, Decoder, Device, Folder, Head, Objective, RowGrad, RowStats, Sequence, Spec, gradients,
+    AdamW, AdamWConfig, Batch, Decoder, Device, Folder, Head, Objective, RowGrad, RowStats,
+    Sequence, Spec, gradients,
     sample::{Batching, Job, Resources, Sample, Sampler, Sampling, generate},
     score,
 };
@@ -39,7 +40,9 @@ fn config(shape: &str) -> Anything<String> {
 fn tokens(vocab: usize, rows: usize, columns: usize) -> Vec<Vec<u32>> {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let mut draw = || rng.random_range(3..u32::try_from(vocab).unwrap_or(u32::MAX));
-    (0..rows).map(|_| (0..columns).map(|_| draw()).collect()).collect()
+    (0..rows)
+        .map(|_| (0..columns).map(|_| draw()).collect())
+        .collect()
 }
 
 /// Peak resident memory of this process in MB of 10⁶ bytes.
@@ -53,12 +56,28 @@ fn peak() -> f64 {
 /// Processor seconds of this process.
 fn processor() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).unwrap_or(f64::NAN);
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    let ticks = |i: usize| {
+        fields
+            .get(i)
+            .and_then(|f| f.parse::<f64>().ok())
+            .unwrap_or(f64::NAN)
+    };
     (ticks(11) + ticks(12)) / 100.0
 }
 
-fn measure(name: &str, repeats: usize, tokens: usize, parameters: usize, mut work: impl FnMut() -> Anything<()>) -> Anything<()> {
+fn measure(
+    name: &str,
+    repeats: usize,
+    tokens: usize,
+    parameters: usize,
+    mut work: impl FnMut() -> Anything<()>,
+) -> Anything<()> {
     work()?;
     let (mut seconds, mut cpu) = (Vec::new(), Vec::new());
     for _ in 0..repeats {
@@ -82,8 +101,13 @@ fn main() -> Anything<()> {
     };
     infalign_lm::keep_buffers();
     let repeats: usize = repeats.parse()?;
-    let threads = std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+    let threads = std::env::var("RAYON_NUM_THREADS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(1);
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()?;
     let device = Device::flex();
     let (kind, rest) = name.split_once('/').unwrap_or((name, ""));
     if kind == "load" {
@@ -101,7 +125,11 @@ fn main() -> Anything<()> {
     let parameters = model.parameters();
     match kind {
         "train" | "train-checkpointed" => {
-            let (rows, columns) = if shape == "gpt2-124m" { (2, 128) } else { (8, 256) };
+            let (rows, columns) = if shape == "gpt2-124m" {
+                (2, 128)
+            } else {
+                (8, 256)
+            };
             let ids = tokens(vocab, rows, columns);
             let batch = Batch::new(&ids, model.spec())?;
             let targets: Vec<Option<u32>> = ids
@@ -128,7 +156,11 @@ fn main() -> Anything<()> {
             })
         }
         "rollout" => {
-            let (mut rows, new) = if shape == "gpt2-124m" { (8, 16) } else { (64, 128) };
+            let (mut rows, new) = if shape == "gpt2-124m" {
+                (8, 16)
+            } else {
+                (64, 128)
+            };
             if let Some(n) = what.strip_prefix("many-") {
                 rows = n.parse()?;
             }

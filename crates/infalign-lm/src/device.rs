@@ -2,9 +2,14 @@
 
 use std::{fmt, str::FromStr};
 
-use burn::tensor::{Device, FloatDType};
-#[cfg(any(feature = "wgpu", feature = "cuda", feature = "metal", feature = "rocm"))]
+#[cfg(any(
+    feature = "wgpu",
+    feature = "cuda",
+    feature = "metal",
+    feature = "rocm"
+))]
 use burn::tensor::DeviceType;
+use burn::tensor::{Device, FloatDType};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -66,7 +71,10 @@ impl DeviceKind {
     /// The command that makes a build with it.
     #[must_use]
     pub fn install(self) -> String {
-        format!("cargo install --path crates/infalign-cli --features {}", self.name())
+        format!(
+            "cargo install --path crates/infalign-cli --features {}",
+            self.name()
+        )
     }
 
     /// The devices of this kind on this machine; none if the build lacks it.
@@ -82,7 +90,12 @@ impl DeviceKind {
             Self::Metal => Device::enumerate(DeviceType::Metal).into_vec(),
             #[cfg(feature = "rocm")]
             Self::Rocm => Device::enumerate(DeviceType::Rocm).into_vec(),
-            #[cfg(not(all(feature = "wgpu", feature = "cuda", feature = "metal", feature = "rocm")))]
+            #[cfg(not(all(
+                feature = "wgpu",
+                feature = "cuda",
+                feature = "metal",
+                feature = "rocm"
+            )))]
             _ => Vec::new(),
         }
     }
@@ -211,7 +224,13 @@ mod tests {
     #[test]
     fn names_are_read_as_they_are_written() {
         for text in ["cpu", "wgpu", "wgpu:1", "cuda:3", "metal", "rocm"] {
-            assert_eq!(text.parse::<DeviceName>().map(|d| d.to_string()).ok().as_deref(), Some(text));
+            assert_eq!(
+                text.parse::<DeviceName>()
+                    .map(|d| d.to_string())
+                    .ok()
+                    .as_deref(),
+                Some(text)
+            );
         }
         for text in ["", "gpu", "cpu:1", "cuda:", "cuda:x", "wgpu:-1"] {
             assert!(text.parse::<DeviceName>().is_err(), "{text}");

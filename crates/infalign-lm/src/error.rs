@@ -207,7 +207,9 @@ pub enum Error {
         install: String,
     },
     /// A device that this machine does not have.
-    #[error("no device {name}: this machine has {found} of its kind; `infalign devices` lists them")]
+    #[error(
+        "no device {name}: this machine has {found} of its kind; `infalign devices` lists them"
+    )]
     NoSuchDevice {
         /// The device.
         name: String,
@@ -249,7 +251,9 @@ pub enum Error {
         sequence: usize,
     },
     /// A sequence that the model has no positions for.
-    #[error("sequence {sequence} has {tokens} tokens, but the model's context is {context} (`max_position_embeddings`); shorten it")]
+    #[error(
+        "sequence {sequence} has {tokens} tokens, but the model's context is {context} (`max_position_embeddings`); shorten it"
+    )]
     TooLong {
         /// Its number in the batch, from 0.
         sequence: usize,
@@ -259,7 +263,9 @@ pub enum Error {
         context: usize,
     },
     /// A token that the model has no embedding for.
-    #[error("sequence {sequence}: token {token} is beyond the model's vocabulary of {vocab}; use the model's own tokenizer")]
+    #[error(
+        "sequence {sequence}: token {token} is beyond the model's vocabulary of {vocab}; use the model's own tokenizer"
+    )]
     UnknownToken {
         /// Its number in the batch, from 0.
         sequence: usize,
@@ -280,7 +286,9 @@ pub enum Error {
     #[error(transparent)]
     Sampling(#[from] crate::sample::Error),
     /// Training left the numbers.
-    #[error("training diverged at step {step}: {what}; lower the learning rate, or clip the gradient")]
+    #[error(
+        "training diverged at step {step}: {what}; lower the learning rate, or clip the gradient"
+    )]
     Diverged {
         /// The update that was not made.
         step: u64,
@@ -317,7 +325,10 @@ impl Error {
 
     /// The same error for a batch that begins at sequence `first` of a longer list.
     pub(crate) fn numbered_from(mut self, first: usize) -> Self {
-        if let Self::EmptySequence { sequence } | Self::TooLong { sequence, .. } | Self::UnknownToken { sequence, .. } = &mut self {
+        if let Self::EmptySequence { sequence }
+        | Self::TooLong { sequence, .. }
+        | Self::UnknownToken { sequence, .. } = &mut self
+        {
             *sequence += first;
         }
         self

@@ -40,7 +40,7 @@ pub use model::Decoder;
 pub use ops::head::{RowGrad, RowStats};
 pub use replace::check_target;
 pub use rope::Rotary;
-pub use score::{Scored, Sequence, classify, measure, score};
+pub use score::{Scored, Sequence, classify, measure, score, token_values};
 pub use spec::{
     Activation, Attention, Head, LayerAttention, Mlp, Norm, Placement, Positions, Spec, TokenIds,
 };

@@ -1,4 +1,4 @@
-//! The process's memory: how freed buffers are kept for the next step, and what there is for a cache.
+//! The process's memory: freed buffers are kept for the next step.
 
 /// Keeps freed buffers in the process instead of giving each back to the system, for programs that train or score: a step's activations are
 /// as large as the last one's, and faulting their pages in again takes a fifth of its time. Call it once, early. Only glibc needs it.

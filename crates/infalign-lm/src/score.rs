@@ -43,7 +43,7 @@ impl Scored {
         self.tokens.iter().map(|t| f64::from(t.log_prob)).sum()
     }
 
-    /// Σ_t KL(π(·|prefix_t) ‖ p(·|prefix_t)): the Rao-Blackwellised estimate of the sequence KL (arXiv 2504.10637), 0 without a reference.
+    /// The sum over tokens of KL(π ‖ p) given what stands before: the Rao-Blackwellised estimate of the sequence KL (arXiv 2504.10637), 0 without a reference.
     #[must_use]
     pub fn kl(&self) -> f64 {
         self.tokens.iter().map(|t| f64::from(t.kl)).sum()
@@ -56,14 +56,22 @@ impl Scored {
 ///
 /// # Errors
 /// A sequence that does not fit the model, or a response that begins at 0; the message has its number. Both models must share the vocabulary.
-pub fn score(model: &Decoder, reference: Option<&Decoder>, sequences: &[Sequence], temperature: f32) -> Result<Vec<Scored>> {
+pub fn score(
+    model: &Decoder,
+    reference: Option<&Decoder>,
+    sequences: &[Sequence],
+    temperature: f32,
+) -> Result<Vec<Scored>> {
     if let Some(reference) = reference
         && reference.spec().vocab != model.spec().vocab
     {
         return Err(Error::Setting {
             field: "reference".to_owned(),
             found: format!("a model of {} tokens", reference.spec().vocab),
-            expected: format!("the same vocabulary as the model's, {} tokens", model.spec().vocab),
+            expected: format!(
+                "the same vocabulary as the model's, {} tokens",
+                model.spec().vocab
+            ),
         });
     }
     let mut scored = Vec::with_capacity(sequences.len());
@@ -96,7 +104,11 @@ pub fn score(model: &Decoder, reference: Option<&Decoder>, sequences: &[Sequence
 ///
 /// # Errors
 /// A target beyond the vocabulary.
-pub fn measure(model: &Decoder, batch: &Batch, targets: &[Option<u32>]) -> Result<Vec<Option<RowStats>>> {
+pub fn measure(
+    model: &Decoder,
+    batch: &Batch,
+    targets: &[Option<u32>],
+) -> Result<Vec<Option<RowStats>>> {
     let rows = Rows {
         targets,
         temperature: 1.0,
@@ -121,7 +133,11 @@ pub fn classify(model: &Decoder, sequences: &[Vec<u32>]) -> Result<Vec<Vec<f32>>
     let mut scores = Vec::with_capacity(sequences.len());
     for part in parts(sequences) {
         let batch = batch(part, scores.len(), model)?;
-        let last: Vec<u32> = batch.offsets().windows(2).map(|w| last_token(&batch, w, pad)).collect();
+        let last: Vec<u32> = batch
+            .offsets()
+            .windows(2)
+            .map(|w| last_token(&batch, w, pad))
+            .collect();
         let hidden = model.hidden(&batch);
         let hidden = hidden.clone().select(0, indices(&last, &hidden.device()));
         let rows = values(&head_scores(model, hidden));
@@ -209,8 +225,13 @@ fn parts<S: Tokens>(sequences: &[S]) -> Vec<&[S]> {
 
 /// The batch of a part whose first sequence has number `first`.
 fn batch<S: Tokens>(part: &[S], first: usize, model: &Decoder) -> Result<Batch> {
-    if let Some(n) = part.iter().position(|s| s.from() == 0 || s.from() > s.tokens().len()) {
-        return Err(Error::EmptySequence { sequence: first + n });
+    if let Some(n) = part
+        .iter()
+        .position(|s| s.from() == 0 || s.from() > s.tokens().len())
+    {
+        return Err(Error::EmptySequence {
+            sequence: first + n,
+        });
     }
     let tokens: Vec<&[u32]> = part.iter().map(Tokens::tokens).collect();
     Batch::new(&tokens, model.spec()).map_err(|e| e.numbered_from(first))

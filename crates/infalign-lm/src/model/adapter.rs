@@ -53,7 +53,12 @@ pub(crate) struct Adapters {
 
 impl Adapters {
     /// `residual` plus what the adapters of matrix `id` add for `x`; `None` plus nothing stays `None`.
-    pub(crate) fn add(&self, id: Id, x: &Tensor<2>, residual: Option<Tensor<2>>) -> Option<Tensor<2>> {
+    pub(crate) fn add(
+        &self,
+        id: Id,
+        x: &Tensor<2>,
+        residual: Option<Tensor<2>>,
+    ) -> Option<Tensor<2>> {
         let mine: Vec<&Adapter> = self.list.iter().filter(|a| a.of == id).collect();
         if mine.is_empty() {
             return residual;
@@ -109,7 +114,11 @@ impl Decoder {
         let list = list.collect::<Result<Vec<_>>>()?;
         if let Some(head) = &stored.head {
             let id = self.layout.head;
-            self.weights[id] = Weight::new(tensor(head.clone(), shape(&self.layout.rules[id]), &self.device));
+            self.weights[id] = Weight::new(tensor(
+                head.clone(),
+                shape(&self.layout.rules[id]),
+                &self.device,
+            ));
         }
         self.adapt(list, stored.rank, stored.alpha, stored.rslora)
     }
@@ -120,7 +129,13 @@ impl Decoder {
     ///
     /// # Errors
     /// A target that names no module, a rank of zero, an adapter beside another.
-    pub fn with_fresh_adapter(self, rank: usize, alpha: f64, targets: &[String], seed: u64) -> Result<Self> {
+    pub fn with_fresh_adapter(
+        self,
+        rank: usize,
+        alpha: f64,
+        targets: &[String],
+        seed: u64,
+    ) -> Result<Self> {
         let bad = |field: &str, found: String, expected: String| Error::Setting {
             field: field.to_owned(),
             found,
@@ -135,14 +150,25 @@ impl Decoder {
         };
         for target in targets {
             if !all.iter().any(|t| names(&t.module, target)) {
-                let mut known: Vec<&str> = all.iter().filter_map(|t| t.module.rsplit('.').next()).collect();
+                let mut known: Vec<&str> = all
+                    .iter()
+                    .filter_map(|t| t.module.rsplit('.').next())
+                    .collect();
                 known.sort_unstable();
                 known.dedup();
-                return Err(bad("lora_targets", target.clone(), format!("all-linear, or some of {}", known.join(", "))));
+                return Err(bad(
+                    "lora_targets",
+                    target.clone(),
+                    format!("all-linear, or some of {}", known.join(", ")),
+                ));
             }
         }
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a factor of single precision")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            reason = "a factor of single precision"
+        )]
         let scale = (alpha / rank as f64) as f32;
         let chosen: Vec<&AdapterTarget> = all
             .iter()
@@ -152,7 +178,9 @@ impl Decoder {
         for t in chosen {
             #[expect(clippy::cast_precision_loss, reason = "a bound of single precision")]
             let bound = 1.0 / (t.inputs as f32).sqrt();
-            let a: Vec<f32> = (0..rank * t.inputs).map(|_| rng.random_range(-bound..bound)).collect();
+            let a: Vec<f32> = (0..rank * t.inputs)
+                .map(|_| rng.random_range(-bound..bound))
+                .collect();
             list.push(Adapter {
                 module: t.module.clone(),
                 of: self.id(&t.tensor)?,
@@ -187,7 +215,8 @@ impl Decoder {
             rslora: adapters.rslora,
             base,
             matrices: matrices.collect(),
-            head: (self.spec.head != Head::CausalLm).then(|| values(&self.weights[self.layout.head].tensor)),
+            head: (self.spec.head != Head::CausalLm)
+                .then(|| values(&self.weights[self.layout.head].tensor)),
         })
     }
 
@@ -204,16 +233,28 @@ impl Decoder {
     pub fn merged(&self) -> Self {
         let mut merged = self.base();
         for a in self.adapters.iter().flat_map(|a| &a.list) {
-            let delta = a.b.tensor.clone().matmul(a.a.tensor.clone()).mul_scalar(a.scale);
+            let delta =
+                a.b.tensor
+                    .clone()
+                    .matmul(a.a.tensor.clone())
+                    .mul_scalar(a.scale);
             let [rows, cols] = delta.dims();
             let weight = merged.weights[a.of].change();
             let changed = weight.clone().narrow(0, a.from, rows) + delta;
-            *weight = weight.clone().slice_assign([a.from..a.from + rows, 0..cols], changed);
+            *weight = weight
+                .clone()
+                .slice_assign([a.from..a.from + rows, 0..cols], changed);
         }
         merged
     }
 
-    fn adapt(mut self, mut list: Vec<Adapter>, rank: usize, alpha: f64, rslora: bool) -> Result<Self> {
+    fn adapt(
+        mut self,
+        mut list: Vec<Adapter>,
+        rank: usize,
+        alpha: f64,
+        rslora: bool,
+    ) -> Result<Self> {
         if self.adapters.is_some() {
             return Err(Error::Setting {
                 field: "adapter".to_owned(),

@@ -22,6 +22,7 @@ use crate::{
         norm,
     },
     spec::{Activation, Norm, Placement, Positions, Spec},
+    tensors::TensorRule,
 };
 
 /// A decoder with its weights. Clones share the weights until they change.
@@ -84,7 +85,7 @@ impl Decoder {
     /// Numbers in all weights, adapters not counted.
     #[must_use]
     pub fn parameters(&self) -> usize {
-        self.layout.rules.iter().map(|r| r.len()).sum()
+        self.layout.rules.iter().map(TensorRule::len).sum()
     }
 
     /// How layer `n` attends.
@@ -115,7 +116,12 @@ impl Decoder {
     }
 
     /// One layer; `attend` turns rows `[q | k | v]` into attention's output.
-    pub(crate) fn layer(&self, n: usize, x: Tensor<2>, attend: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Tensor<2> {
+    pub(crate) fn layer(
+        &self,
+        n: usize,
+        x: Tensor<2>,
+        attend: impl FnOnce(Tensor<2>) -> Tensor<2>,
+    ) -> Tensor<2> {
         let ids = &self.layout.layers[n];
         let normed = self.norm(x.clone(), ids.attention_norm);
         let qkv = self.qkv(ids, normed);
@@ -162,7 +168,10 @@ impl Decoder {
     /// Lays the matrices out for many small products; for as long as the weights stay as they are.
     pub fn freeze(&mut self) {
         let layout = self.layout.clone();
-        let layers = layout.layers.iter().flat_map(|l| [l.qkv, l.attention_out, l.mlp_in, l.mlp_out]);
+        let layers = layout
+            .layers
+            .iter()
+            .flat_map(|l| [l.qkv, l.attention_out, l.mlp_in, l.mlp_out]);
         for id in layers.map(|ids| ids.weight).chain([layout.head]) {
             self.weights[id].freeze();
         }
@@ -174,7 +183,10 @@ impl Decoder {
             return qkv;
         };
         if let Some([q, k]) = ids.qk_norm {
-            let (queries, keys) = (self.spec.heads * self.spec.head_dim, self.spec.kv_heads * self.spec.head_dim);
+            let (queries, keys) = (
+                self.spec.heads * self.spec.head_dim,
+                self.spec.kv_heads * self.spec.head_dim,
+            );
             qkv = norm::heads(qkv, self.tensor(q), 0, queries, eps);
             qkv = norm::heads(qkv, self.tensor(k), queries, queries + keys, eps);
         }
@@ -211,7 +223,9 @@ impl Decoder {
         match (self.spec.norm, ids.bias) {
             (Norm::Rms { eps, offset }, _) => norm::rms(x, weight, eps, offset),
             (Norm::Layer { eps }, Some(bias)) => norm::layer(x, weight, self.tensor(bias), eps),
-            (Norm::Layer { .. }, None) => unreachable!("the layout gives every layer norm its bias"),
+            (Norm::Layer { .. }, None) => {
+                unreachable!("the layout gives every layer norm its bias")
+            }
         }
     }
 

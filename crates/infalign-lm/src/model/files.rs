@@ -34,7 +34,9 @@ impl Decoder {
         for rule in &layout.rules {
             let values = if fresh(rule) {
                 let mut draw = || -> f32 { StandardNormal.sample(&mut rng) };
-                (0..rule.len()).map(|_| spec.initializer_range * draw()).collect()
+                (0..rule.len())
+                    .map(|_| spec.initializer_range * draw())
+                    .collect()
             } else {
                 weights.tensor(&rule.name)?.1
             };
@@ -66,7 +68,14 @@ impl Decoder {
         more: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<()> {
         let merged = self.merged();
-        Folder::save(target, &merged.spec, companions, options, |name| merged.values(name), more)
+        Folder::save(
+            target,
+            &merged.spec,
+            companions,
+            options,
+            |name| merged.values(name),
+            more,
+        )
     }
 
     /// The values of one weight, by its name in [`Spec::tensors`], row-major.

@@ -33,8 +33,13 @@ impl Decoder {
                 } else if name.contains("norm") {
                     vec![one; n]
                 } else {
-                    let writes = name.ends_with("attention.out.weight") || name.ends_with("mlp.down.weight");
-                    let deviation = if writes { residual } else { spec.initializer_range };
+                    let writes =
+                        name.ends_with("attention.out.weight") || name.ends_with("mlp.down.weight");
+                    let deviation = if writes {
+                        residual
+                    } else {
+                        spec.initializer_range
+                    };
                     let mut draw = || -> f32 { StandardNormal.sample(&mut rng) };
                     (0..n).map(|_| deviation * draw()).collect()
                 };

@@ -50,11 +50,17 @@ impl Layout {
                 LayerIds {
                     attention_norm: need("attention_norm"),
                     qkv: need("attention.qkv"),
-                    qk_norm: find("attention.q_norm").zip(find("attention.k_norm")).map(|(q, k)| [q.weight, k.weight]),
+                    qk_norm: find("attention.q_norm")
+                        .zip(find("attention.k_norm"))
+                        .map(|(q, k)| [q.weight, k.weight]),
                     attention_out: need("attention.out"),
                     attention_post_norm: find("attention_post_norm"),
                     mlp_norm: need("mlp_norm"),
-                    mlp_in: need(if spec.mlp.gated { "mlp.gate_up" } else { "mlp.up" }),
+                    mlp_in: need(if spec.mlp.gated {
+                        "mlp.gate_up"
+                    } else {
+                        "mlp.up"
+                    }),
                     mlp_out: need("mlp.down"),
                     mlp_post_norm: find("mlp_post_norm"),
                 }
@@ -102,6 +108,7 @@ impl Names {
     }
 
     fn need(&self, module: &str) -> Ids {
-        self.find(module).unwrap_or_else(|| unreachable!("every decoder has {module}"))
+        self.find(module)
+            .unwrap_or_else(|| unreachable!("every decoder has {module}"))
     }
 }

@@ -51,9 +51,10 @@ impl Decoder {
         let weights = (0..self.weights.len())
             .filter(|id| whole || Some(*id) == head)
             .map(name);
-        let adapters = self.adapters.iter().flat_map(|a| &a.list).flat_map(|a| {
-            ["a", "b"].map(|part| format!("{}.{}.lora_{part}", name(a.of), a.from))
-        });
+        let adapters =
+            self.adapters.iter().flat_map(|a| &a.list).flat_map(|a| {
+                ["a", "b"].map(|part| format!("{}.{}.lora_{part}", name(a.of), a.from))
+            });
         weights.chain(adapters).collect()
     }
 
@@ -68,14 +69,20 @@ impl Decoder {
             .enumerate()
             .filter(|(id, _)| whole || Some(*id) == head)
             .map(|(_, rule)| rule.shape.len() > 1);
-        let adapters = self.adapters.iter().flat_map(|a| &a.list).flat_map(|_| [true, true]);
+        let adapters = self
+            .adapters
+            .iter()
+            .flat_map(|a| &a.list)
+            .flat_map(|_| [true, true]);
         weights.chain(adapters).collect()
     }
 
     /// Numbers in all leaves together.
     #[must_use]
     pub fn trained_parameters(&self) -> usize {
-        self.leaves().map(|t| t.dims().iter().product::<usize>()).sum()
+        self.leaves()
+            .map(|t| t.dims().iter().product::<usize>())
+            .sum()
     }
 
     /// A copy whose leaves are on a tape; the numbers are shared.

@@ -4,8 +4,8 @@ mod adapter;
 mod decoder;
 mod files;
 mod fresh;
-mod leaves;
 pub(crate) mod layout;
+mod leaves;
 
 pub use decoder::Decoder;
 pub(crate) use {files::values, fresh::tensor as fresh_tensor};

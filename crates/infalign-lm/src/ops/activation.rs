@@ -65,7 +65,8 @@ impl Fused<1> for Gated {
     fn backward(&self, tape: &Tape<'_, 1>) -> [Option<Vec<f32>>; 1] {
         let [x] = tape.inputs;
         let mut dx = vec![0.0; x.values.len()];
-        self.0.gated_backward(x.values, x.cols / 2, tape.gradient.values, &mut dx);
+        self.0
+            .gated_backward(x.values, x.cols / 2, tape.gradient.values, &mut dx);
         [Some(dx)]
     }
 }

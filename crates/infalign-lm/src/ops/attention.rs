@@ -57,7 +57,9 @@ impl Rotation {
     pub(crate) fn table(&self, positions: usize) -> Arc<Rotary> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         if table.positions() < positions {
-            let longer = positions.next_power_of_two().min(self.max_positions.max(positions));
+            let longer = positions
+                .next_power_of_two()
+                .min(self.max_positions.max(positions));
             *table = Arc::new(make(&self.rotary, longer));
         }
         table.clone()
@@ -65,7 +67,11 @@ impl Rotation {
 }
 
 fn make(rotary: &crate::rope::Rotary, positions: usize) -> Rotary {
-    Rotary::new(&rotary.inverse_frequencies, positions, f64::from(rotary.attention_factor))
+    Rotary::new(
+        &rotary.inverse_frequencies,
+        positions,
+        f64::from(rotary.attention_factor),
+    )
 }
 
 /// What a layer's attention needs to know beside its input.
@@ -91,10 +97,10 @@ impl Attention {
         let longest = offsets.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(0);
         let cols = qkv.dims()[1];
         let (padded, real) = padding(offsets, longest);
-        let x = qkv
-            .select(0, indices(&padded, &device))
-            .reshape([offsets.len() - 1, longest, cols]);
-        let (q, k, v) = self.split(x, 0);
+        let x =
+            qkv.select(0, indices(&padded, &device))
+                .reshape([offsets.len() - 1, longest, cols]);
+        let (q, k, v) = self.split(&x, 0);
         let hidden = self.hidden(longest, &device);
         let out = self.attend(q, k, v, hidden);
         let [sequences, heads, time, dim] = out.dims();
@@ -105,12 +111,21 @@ impl Attention {
 
     /// Rows `(batch, time, cols)` as rotated queries `(batch, heads, time, dim)`, rotated keys and values `(batch, kv_heads, time, dim)`;
     /// the first row stands at position `from`.
-    pub(crate) fn split(&self, x: Tensor<3>, from: usize) -> (Tensor<4>, Tensor<4>, Tensor<4>) {
+    pub(crate) fn split(&self, x: &Tensor<3>, from: usize) -> (Tensor<4>, Tensor<4>, Tensor<4>) {
         let [batch, time, _] = x.dims();
-        let Shape { heads, kv_heads, head_dim, .. } = self.shape;
+        let Shape {
+            heads,
+            kv_heads,
+            head_dim,
+            ..
+        } = self.shape;
         let part = |from: usize, heads: usize| {
             x.clone()
-                .slice([0..batch, 0..time, from * head_dim..(from + heads) * head_dim])
+                .slice([
+                    0..batch,
+                    0..time,
+                    from * head_dim..(from + heads) * head_dim,
+                ])
                 .reshape([batch, time, heads, head_dim])
                 .swap_dims(1, 2)
         };
@@ -119,7 +134,7 @@ impl Attention {
         let turn = |t: Tensor<4>| match &table {
             Some((cos, sin)) => {
                 let shape = [1, 1, time, cos.dims()[1]];
-                rotate(t, cos.clone().reshape(shape), sin.clone().reshape(shape))
+                rotate(&t, &cos.clone().reshape(shape), &sin.clone().reshape(shape))
             }
             None => t,
         };
@@ -131,7 +146,11 @@ impl Attention {
     }
 
     /// Cosines and sines of these positions, `(positions, rotated / 2)` each.
-    pub(crate) fn table(&self, positions: &[usize], device: &Device) -> Option<(Tensor<2>, Tensor<2>)> {
+    pub(crate) fn table(
+        &self,
+        positions: &[usize],
+        device: &Device,
+    ) -> Option<(Tensor<2>, Tensor<2>)> {
         let longest = positions.iter().max().map_or(0, |p| p + 1);
         let rotary = self.rotary.as_ref()?.table(longest);
         let half = rotary.rotated() / 2;
@@ -147,7 +166,13 @@ impl Attention {
     }
 
     /// Attention of queries `(batch, heads, time, dim)` over keys and values `(batch, kv_heads, keys, dim)`; what `hidden` marks is not seen.
-    pub(crate) fn attend(&self, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, hidden: Tensor<4, Bool>) -> Tensor<4> {
+    pub(crate) fn attend(
+        &self,
+        q: Tensor<4>,
+        k: Tensor<4>,
+        v: Tensor<4>,
+        hidden: Tensor<4, Bool>,
+    ) -> Tensor<4> {
         let group = self.shape.heads / self.shape.kv_heads;
         let (k, v) = (repeat(k, group), repeat(v, group));
         let mut scores = q.matmul(k.swap_dims(2, 3)).mul_scalar(self.shape.scale);
@@ -188,7 +213,9 @@ impl Attention {
     /// What is not seen among `time` positions by themselves: `(1, 1, time, time)`.
     fn hidden(&self, time: usize, device: &Device) -> Tensor<4, Bool> {
         let seen = |i: usize, j: usize| j <= i && self.shape.window.is_none_or(|w| i < j + w);
-        let marks: Vec<bool> = (0..time * time).map(|n| !seen(n / time, n % time)).collect();
+        let marks: Vec<bool> = (0..time * time)
+            .map(|n| !seen(n / time, n % time))
+            .collect();
         let device = device.clone().without_autodiff();
         Tensor::<4, Bool>::from_data(TensorData::new(marks, [1, 1, time, time]), &device)
     }
@@ -213,14 +240,14 @@ pub(crate) fn padding(offsets: &[usize], longest: usize) -> (Vec<u32>, Vec<u32>)
 }
 
 /// Rotates the first 2 · half values of every head, half-split as transformers does: (a, b) to (a cos − b sin, b cos + a sin).
-pub(crate) fn rotate(x: Tensor<4>, cos: Tensor<4>, sin: Tensor<4>) -> Tensor<4> {
+pub(crate) fn rotate(x: &Tensor<4>, cos: &Tensor<4>, sin: &Tensor<4>) -> Tensor<4> {
     let [batch, heads, time, dim] = x.dims();
     let half = cos.dims()[3];
     let part = |from: usize, to: usize| x.clone().slice([0..batch, 0..heads, 0..time, from..to]);
     let (a, b) = (part(0, half), part(half, 2 * half));
     let mut parts = vec![
         a.clone() * cos.clone() - b.clone() * sin.clone(),
-        b * cos + a * sin,
+        b * cos.clone() + a * sin.clone(),
     ];
     if 2 * half < dim {
         parts.push(part(2 * half, dim));
@@ -248,7 +275,11 @@ struct Full {
 
 impl Full {
     fn longest(&self) -> usize {
-        self.offsets.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(0)
+        self.offsets
+            .windows(2)
+            .map(|w| w[1] - w[0])
+            .max()
+            .unwrap_or(0)
     }
 }
 
@@ -269,11 +300,21 @@ impl Fused<1> for Full {
 
     fn backward(&self, tape: &Tape<'_, 1>) -> [Option<Vec<f32>>; 1] {
         let [qkv] = tape.inputs;
-        let lse: &Vec<f32> = tape.saved.downcast_ref().expect("the log-sum-exps of the forward pass");
+        let lse: &Vec<f32> = tape
+            .saved
+            .downcast_ref()
+            .expect("the log-sum-exps of the forward pass");
         let table = self.attention.tables(self.longest());
         let kernel = self.attention.kernel(table.as_deref());
         let mut d = vec![0.0; qkv.values.len()];
-        kernel.backward(qkv.values, &self.offsets, tape.output.values, lse, tape.gradient.values, &mut d);
+        kernel.backward(
+            qkv.values,
+            &self.offsets,
+            tape.output.values,
+            lse,
+            tape.gradient.values,
+            &mut d,
+        );
         [Some(d)]
     }
 

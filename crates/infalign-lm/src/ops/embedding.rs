@@ -1,4 +1,4 @@
-//! Rows of a table by token: y_t = s · E[token_t]; the gradient scatters back, ∂E[v] = s · Σ_{t: token_t = v} ∂y_t.
+//! Rows of a table by token: `y_t = s · E[token_t]`; the gradient scatters back, `∂E[v] = s · Σ ∂y_t` over all t with `token_t = v`.
 
 use std::sync::Arc;
 
@@ -32,7 +32,10 @@ pub(crate) fn embedding(table: &Tensor<2>, tokens: &Arc<[u32]>, scale: f32) -> T
 pub(crate) fn indices(rows: &[u32], device: &burn::tensor::Device) -> Tensor<1, Int> {
     let rows: Vec<i32> = rows.iter().map(|&r| r.cast_signed()).collect();
     let count = rows.len();
-    Tensor::from_data(TensorData::new(rows, [count]), &device.clone().without_autodiff())
+    Tensor::from_data(
+        TensorData::new(rows, [count]),
+        &device.clone().without_autodiff(),
+    )
 }
 
 #[derive(Debug)]
@@ -51,7 +54,13 @@ impl Fused<1> for Embedding {
     fn backward(&self, tape: &Tape<'_, 1>) -> [Option<Vec<f32>>; 1] {
         let [table] = tape.inputs;
         let mut d = vec![0.0; table.values.len()];
-        kernel::embedding_backward(tape.gradient.values, table.cols, &self.tokens, self.scale, &mut d);
+        kernel::embedding_backward(
+            tape.gradient.values,
+            table.cols,
+            &self.tokens,
+            self.scale,
+            &mut d,
+        );
         [Some(d)]
     }
 }

@@ -93,7 +93,12 @@ pub(crate) fn is_cpu(device: &Device) -> bool {
     match device.as_dispatch() {
         DispatchDevice::Flex(_) => true,
         DispatchDevice::Autodiff(_) => is_cpu(&device.clone().without_autodiff()),
-        #[allow(unreachable_patterns, reason = "reachable in builds with a second backend")]
+        #[cfg(any(
+            feature = "wgpu",
+            feature = "cuda",
+            feature = "metal",
+            feature = "rocm"
+        ))]
         _ => false,
     }
 }
@@ -112,13 +117,18 @@ pub(crate) fn apply<const N: usize>(op: impl Fused<N>, inputs: [Tensor<2>; N]) -
 
 type Cpu = FloatTensor<Flex>;
 type Taped = Autodiff<Flex, NoCheckpointing>;
+type TapedTensor = FloatTensor<Taped>;
 
 fn on_tape<const N: usize>(op: Arc<dyn Fused<N>>, inputs: [Tensor<2>; N]) -> Tensor<2> {
     let inputs = inputs.map(|t| t.try_into_primitive::<Taped>().expect("a CPU tensor"));
-    let wanted = inputs.each_ref().map(|t| t.is_tracked());
-    let nodes = inputs.each_ref().map(|t| t.node());
+    let wanted = inputs.each_ref().map(TapedTensor::is_tracked);
+    let nodes = inputs.each_ref().map(TapedTensor::node);
     let inputs = inputs.map(|t| contiguous(t.into_primitive()));
-    let output = match (Step::<N>).prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
+    let output = match (Step::<N>)
+        .prepare::<NoCheckpointing>(nodes)
+        .compute_bound()
+        .stateful()
+    {
         OpsKind::Tracked(prep) => {
             let (output, saved) = tensor(op.forward(matrices(&inputs), true));
             let state = State {
@@ -185,7 +195,11 @@ fn tensor(forward: Forward) -> (Cpu, Box<dyn Any + Send + Sync>) {
 
 /// The same tensor with its values in row order and nothing else in its buffer.
 fn contiguous(t: Cpu) -> Cpu {
-    if t.is_contiguous() { t } else { t.to_contiguous() }
+    if t.is_contiguous() {
+        t
+    } else {
+        t.to_contiguous()
+    }
 }
 
 fn matrices<const N: usize>(tensors: &[Cpu; N]) -> [Matrix<'_>; N] {
@@ -206,7 +220,12 @@ fn matrix(t: &Cpu) -> Matrix<'_> {
 /// # Panics
 /// If the tensor does not live on the CPU.
 pub(crate) fn with<R>(t: &Tensor<2>, f: impl FnOnce(Matrix<'_>) -> R) -> R {
-    let t = contiguous(t.clone().without_autodiff().try_into_primitive::<Flex>().expect("a CPU tensor"));
+    let t = contiguous(
+        t.clone()
+            .without_autodiff()
+            .try_into_primitive::<Flex>()
+            .expect("a CPU tensor"),
+    );
     f(matrix(&t))
 }
 
@@ -226,7 +245,10 @@ pub(crate) fn write<const N: usize>(tensors: [&mut Tensor<2>; N], f: impl FnOnce
     let mut taken = tensors.map(|t| {
         let empty = Tensor::zeros([0, 0], &t.device());
         let own = std::mem::replace(t, empty);
-        (t, contiguous(own.try_into_primitive::<Flex>().expect("a CPU tensor")))
+        (
+            t,
+            contiguous(own.try_into_primitive::<Flex>().expect("a CPU tensor")),
+        )
     });
     f(taken.each_mut().map(|(_, own)| own.storage_mut::<f32>()));
     for (t, own) in taken {

@@ -43,7 +43,13 @@ pub(crate) type Row<'a> = &'a mut dyn FnMut(usize, RowStats) -> RowGrad;
 ///
 /// # Errors
 /// A target beyond the vocabulary; as many targets as rows are needed.
-pub(crate) fn loss(hidden: &Tensor<2>, matrix: &Weight, rows: &Rows<'_>, row: Row<'_>, want_matrix: bool) -> Result<Found> {
+pub(crate) fn loss(
+    hidden: &Tensor<2>,
+    matrix: &Weight,
+    rows: &Rows<'_>,
+    row: Row<'_>,
+    want_matrix: bool,
+) -> Result<Found> {
     check(hidden, matrix, rows)?;
     if fused::is_cpu(&hidden.device()) {
         return Ok(on_cpu(hidden, matrix, rows, row, want_matrix));
@@ -55,7 +61,11 @@ pub(crate) fn loss(hidden: &Tensor<2>, matrix: &Weight, rows: &Rows<'_>, row: Ro
 ///
 /// # Errors
 /// As [`loss`].
-pub(crate) fn measure(hidden: &Tensor<2>, matrix: &Weight, rows: &Rows<'_>) -> Result<Vec<Option<RowStats>>> {
+pub(crate) fn measure(
+    hidden: &Tensor<2>,
+    matrix: &Weight,
+    rows: &Rows<'_>,
+) -> Result<Vec<Option<RowStats>>> {
     check(hidden, matrix, rows)?;
     if fused::is_cpu(&hidden.device()) {
         return Ok(measure_on_cpu(hidden, matrix, rows));
@@ -67,9 +77,17 @@ pub(crate) fn measure(hidden: &Tensor<2>, matrix: &Weight, rows: &Rows<'_>) -> R
 fn check(hidden: &Tensor<2>, matrix: &Weight, rows: &Rows<'_>) -> Result<()> {
     let (count, vocab) = (hidden.dims()[0], matrix.tensor.dims()[0]);
     if rows.targets.len() != count {
-        return Err(Error::bug(format!("{} targets for {count} rows", rows.targets.len())));
+        return Err(Error::bug(format!(
+            "{} targets for {count} rows",
+            rows.targets.len()
+        )));
     }
-    match rows.targets.iter().flatten().find(|&&t| t as usize >= vocab) {
+    match rows
+        .targets
+        .iter()
+        .flatten()
+        .find(|&&t| t as usize >= vocab)
+    {
         Some(&token) => Err(Error::UnknownToken {
             sequence: 0,
             token,
@@ -79,7 +97,13 @@ fn check(hidden: &Tensor<2>, matrix: &Weight, rows: &Rows<'_>) -> Result<()> {
     }
 }
 
-fn on_cpu(hidden: &Tensor<2>, matrix: &Weight, rows: &Rows<'_>, row: Row<'_>, want_matrix: bool) -> Found {
+fn on_cpu(
+    hidden: &Tensor<2>,
+    matrix: &Weight,
+    rows: &Rows<'_>,
+    row: Row<'_>,
+    want_matrix: bool,
+) -> Found {
     let [count, dim] = hidden.dims();
     let device = hidden.device();
     let targets = targets(rows);
@@ -92,9 +116,18 @@ fn on_cpu(hidden: &Tensor<2>, matrix: &Weight, rows: &Rows<'_>, row: Row<'_>, wa
             weight: d_matrix.as_deref_mut(),
             bias: None,
         };
-        vocab::head_loss(&policy, reference.as_ref(), &targets, row, gradients, &mut stats)
+        vocab::head_loss(
+            &policy,
+            reference.as_ref(),
+            &targets,
+            row,
+            gradients,
+            &mut stats,
+        )
     });
-    let tensor = |values: Vec<f32>, rows: usize| Tensor::from_data(TensorData::new(values, [rows, dim]), &device);
+    let tensor = |values: Vec<f32>, rows: usize| {
+        Tensor::from_data(TensorData::new(values, [rows, dim]), &device)
+    };
     Found {
         loss,
         stats: there(&stats, rows),
@@ -126,14 +159,21 @@ fn with_heads<R>(
             match &rows.reference {
                 None => f(policy, None),
                 Some((hidden, matrix)) => fused::with(hidden, |h| {
-                    fused::with(&matrix.tensor, |w| f(policy, Some(head(h, w, matrix, rows))))
+                    fused::with(&matrix.tensor, |w| {
+                        f(policy, Some(head(h, w, matrix, rows)))
+                    })
                 }),
             }
         })
     })
 }
 
-fn head<'a>(hidden: Matrix<'a>, values: Matrix<'a>, matrix: &'a Weight, rows: &Rows<'_>) -> vocab::Head<'a> {
+fn head<'a>(
+    hidden: Matrix<'a>,
+    values: Matrix<'a>,
+    matrix: &'a Weight,
+    rows: &Rows<'_>,
+) -> vocab::Head<'a> {
     vocab::Head {
         hidden: hidden.values,
         weight: values.values,
@@ -168,10 +208,18 @@ fn chunks(targets: &[Option<u32>]) -> Vec<(Vec<u32>, Vec<u32>)> {
         .zip(targets)
         .filter_map(|(n, t)| t.map(|t| (n, t)))
         .collect();
-    with.chunks(CHUNK).map(|c| c.iter().copied().unzip()).collect()
+    with.chunks(CHUNK)
+        .map(|c| c.iter().copied().unzip())
+        .collect()
 }
 
-fn composed(hidden: &Tensor<2>, matrix: &Weight, rows: &Rows<'_>, row: Row<'_>, want_matrix: bool) -> Found {
+fn composed(
+    hidden: &Tensor<2>,
+    matrix: &Weight,
+    rows: &Rows<'_>,
+    row: Row<'_>,
+    want_matrix: bool,
+) -> Found {
     let device = hidden.device();
     let mut stats = vec![None; rows.targets.len()];
     let mut d_hidden = Tensor::zeros_like(hidden);
@@ -179,7 +227,11 @@ fn composed(hidden: &Tensor<2>, matrix: &Weight, rows: &Rows<'_>, row: Row<'_>, 
     let mut loss = 0.0;
     for (numbers, targets) in chunks(rows.targets) {
         let at = indices(&numbers, &device);
-        let h = hidden.clone().select(0, at.clone()).autodiff().require_grad();
+        let h = hidden
+            .clone()
+            .select(0, at.clone())
+            .autodiff()
+            .require_grad();
         let w = matrix.tensor.clone().autodiff();
         let w = if want_matrix { w.require_grad() } else { w };
         let (normalisers, log_p) = log_softmax(h.clone(), &w, rows);
@@ -191,9 +243,18 @@ fn composed(hidden: &Tensor<2>, matrix: &Weight, rows: &Rows<'_>, row: Row<'_>, 
             let h = h.clone().select(0, at.clone());
             log_softmax(h, &w.tensor, rows).1
         });
-        let kl = reference.as_ref().map(|q| (p * (log_p.clone() - q.clone())).sum_dim(1));
-        let read = |t: &Tensor<2>| t.clone().inner().into_data().iter::<f32>().collect::<Vec<f32>>();
-        let (log_probs, entropies, normalisers) = (read(&log_prob), read(&entropy), read(&normalisers));
+        let kl = reference
+            .as_ref()
+            .map(|q| (p * (log_p.clone() - q.clone())).sum_dim(1));
+        let read = |t: &Tensor<2>| {
+            t.clone()
+                .inner()
+                .into_data()
+                .iter::<f32>()
+                .collect::<Vec<f32>>()
+        };
+        let (log_probs, entropies, normalisers) =
+            (read(&log_prob), read(&entropy), read(&normalisers));
         let kls = kl.as_ref().map(read);
         let references = reference.map(|q| read(&q.gather(1, target)));
         let mut d = [Vec::new(), Vec::new(), Vec::new()];
@@ -254,5 +315,8 @@ fn log_softmax(h: Tensor<2>, w: &Tensor<2>, rows: &Rows<'_>) -> (Tensor<2>, Tens
 
 fn column(values: Vec<f32>, device: &Device) -> Tensor<2> {
     let rows = values.len();
-    Tensor::from_data(TensorData::new(values, [rows, 1]), &device.clone().without_autodiff())
+    Tensor::from_data(
+        TensorData::new(values, [rows, 1]),
+        &device.clone().without_autodiff(),
+    )
 }

@@ -5,7 +5,11 @@ use burn::Tensor;
 use super::fused::{self, Forward, Fused, Matrix, Tape};
 
 /// Puts a loss on the tape of its inputs: `gradients[i]` is ∂loss/∂inputs[i], in that input's shape; `None` for what needs none.
-pub(crate) fn known<const N: usize>(loss: f32, inputs: [Tensor<2>; N], gradients: [Option<Tensor<2>>; N]) -> Tensor<2> {
+pub(crate) fn known<const N: usize>(
+    loss: f32,
+    inputs: [Tensor<2>; N],
+    gradients: [Option<Tensor<2>>; N],
+) -> Tensor<2> {
     if fused::is_cpu(&inputs[0].device()) {
         let gradients = gradients.map(|g| g.map(|g| fused::read(&g, <[f32]>::to_vec)));
         return fused::apply(Known { loss, gradients }, inputs);
@@ -22,7 +26,9 @@ pub(crate) fn known<const N: usize>(loss: f32, inputs: [Tensor<2>; N], gradients
         }
     }
     let sum = sum.expect("a loss depends on something");
-    (sum.clone() - sum.detach()).add_scalar(loss).reshape([1, 1])
+    (sum.clone() - sum.detach())
+        .add_scalar(loss)
+        .reshape([1, 1])
 }
 
 #[derive(Debug)]

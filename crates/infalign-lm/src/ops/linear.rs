@@ -1,11 +1,14 @@
 //! y = x Wᵀ + b + r with W `(out, in)` as hub files store it; b and the residual r are optional.
 //!
-//! Backward: ∂x = ∂y W, ∂W = ∂yᵀ x, ∂b = Σ_rows ∂y, ∂r = ∂y. Adding the residual here saves a pass over memory in every half layer.
+//! Backward: ∂x = ∂y W, ∂W = ∂yᵀ x, ∂b = Σ ∂y over rows, ∂r = ∂y. Adding the residual here saves a pass over memory in every half layer.
 
 use std::sync::Arc;
 
 use burn::Tensor;
-use infalign_kernels::linear::{Dims, Packed, linear_backward_bias, linear_backward_input, linear_backward_weight, linear_forward};
+use infalign_kernels::linear::{
+    Dims, Packed, linear_backward_bias, linear_backward_input, linear_backward_weight,
+    linear_forward,
+};
 
 use super::fused::{self, Forward, Fused, Matrix, Tape};
 
@@ -31,7 +34,9 @@ impl Weight {
         let device = self.tensor.device();
         if self.packed.is_none() && fused::is_cpu(&device) {
             let [n, k] = self.tensor.dims();
-            self.packed = Some(Arc::new(fused::read(&self.tensor, |w| Packed::new(w, n, k))));
+            self.packed = Some(Arc::new(fused::read(&self.tensor, |w| {
+                Packed::new(w, n, k)
+            })));
         }
     }
 
@@ -61,7 +66,12 @@ impl Weight {
 }
 
 /// `x (rows, in)` times the weight, plus what is given: bias `(1, out)`, residual `(rows, out)`.
-pub(crate) fn linear(x: Tensor<2>, w: &Weight, bias: Option<&Tensor<2>>, residual: Option<Tensor<2>>) -> Tensor<2> {
+pub(crate) fn linear(
+    x: Tensor<2>,
+    w: &Weight,
+    bias: Option<&Tensor<2>>,
+    residual: Option<Tensor<2>>,
+) -> Tensor<2> {
     if !fused::is_cpu(&x.device()) {
         let mut y = x.matmul(w.tensor.clone().transpose());
         if let Some(bias) = bias {
@@ -98,7 +108,10 @@ impl<const N: usize> Fused<N> for Linear {
         let dims = dims(x, w);
         let bias = self.bias.then(|| inputs[2].values);
         let residual = inputs.get(2 + usize::from(self.bias));
-        let mut y = residual.map_or_else(|| vec![0.0; dims.rows * dims.outputs], |r| r.values.to_vec());
+        let mut y = residual.map_or_else(
+            || vec![0.0; dims.rows * dims.outputs],
+            |r| r.values.to_vec(),
+        );
         let accumulate = residual.is_some();
         match &self.packed {
             Some(packed) => packed.forward(x.values, dims.rows, bias, accumulate, &mut y),

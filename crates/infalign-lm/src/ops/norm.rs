@@ -22,7 +22,12 @@ pub(crate) fn layer(x: Tensor<2>, w: &Tensor<2>, b: &Tensor<2>, eps: f32) -> Ten
         return fused::apply(Layer { eps }, [x, w.clone(), b.clone()]);
     }
     let centred = x.clone() - x.mean_dim(1);
-    let scale = centred.clone().powi_scalar(2).mean_dim(1).add_scalar(eps).sqrt();
+    let scale = centred
+        .clone()
+        .powi_scalar(2)
+        .mean_dim(1)
+        .add_scalar(eps)
+        .sqrt();
     centred / scale * w.clone() + b.clone()
 }
 
@@ -30,7 +35,10 @@ pub(crate) fn layer(x: Tensor<2>, w: &Tensor<2>, b: &Tensor<2>, eps: f32) -> Ten
 pub(crate) fn heads(x: Tensor<2>, w: &Tensor<2>, from: usize, to: usize, eps: f32) -> Tensor<2> {
     let [rows, cols] = x.dims();
     let dim = w.dims()[1];
-    let part = x.clone().slice([0..rows, from..to]).reshape([rows * (to - from) / dim, dim]);
+    let part = x
+        .clone()
+        .slice([0..rows, from..to])
+        .reshape([rows * (to - from) / dim, dim]);
     let part = rms(part, w, eps, 0.0).reshape([rows, to - from]);
     let mut parts = Vec::with_capacity(3);
     if from > 0 {
@@ -71,7 +79,12 @@ impl Fused<2> for Rms {
         let mut dx = vec![0.0; x.values.len()];
         let mut dw = tape.wanted[1].then(|| vec![0.0; w.values.len()]);
         let parameters = dw.as_deref_mut().map(|dw| (dw, Write::Set));
-        self.kernel(w).backward(x.values, tape.gradient.values, (&mut dx, Write::Set), parameters);
+        self.kernel(w).backward(
+            x.values,
+            tape.gradient.values,
+            (&mut dx, Write::Set),
+            parameters,
+        );
         [Some(dx), dw]
     }
 }
@@ -101,9 +114,13 @@ impl Fused<3> for Layer {
     fn backward(&self, tape: &Tape<'_, 3>) -> [Option<Vec<f32>>; 3] {
         let [x, w, b] = tape.inputs;
         let mut dx = vec![0.0; x.values.len()];
-        let mut parameters = (tape.wanted[1] || tape.wanted[2]).then(|| (vec![0.0; w.values.len()], vec![0.0; b.values.len()]));
-        let into = parameters.as_mut().map(|(dw, db)| (&mut dw[..], &mut db[..], Write::Set));
-        self.kernel(w, b).backward(x.values, tape.gradient.values, (&mut dx, Write::Set), into);
+        let mut parameters = (tape.wanted[1] || tape.wanted[2])
+            .then(|| (vec![0.0; w.values.len()], vec![0.0; b.values.len()]));
+        let into = parameters
+            .as_mut()
+            .map(|(dw, db)| (&mut dw[..], &mut db[..], Write::Set));
+        self.kernel(w, b)
+            .backward(x.values, tape.gradient.values, (&mut dx, Write::Set), into);
         let (dw, db) = parameters.unzip();
         [Some(dx), dw, db]
     }

@@ -24,14 +24,30 @@ use crate::{
 };
 
 pub(super) const CAUSAL: [&str; 9] = [
-    "llama2", "llama3", "mistral", "qwen2", "qwen3", "gemma2", "gpt2", "gpt_neox", "gpt_neox_sequential",
+    "llama2",
+    "llama3",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "gemma2",
+    "gpt2",
+    "gpt_neox",
+    "gpt_neox_sequential",
 ];
 const CLASSIFIERS: [&str; 7] = [
-    "llama_cls", "mistral_cls", "qwen2_cls", "qwen3_cls", "gemma2_cls", "gpt2_cls", "gpt_neox_cls",
+    "llama_cls",
+    "mistral_cls",
+    "qwen2_cls",
+    "qwen3_cls",
+    "gemma2_cls",
+    "gpt2_cls",
+    "gpt_neox_cls",
 ];
 
 fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
 }
 
 pub(super) fn load(name: &str) -> Decoder {
@@ -59,7 +75,8 @@ impl Expected {
         let text = std::fs::read_to_string(folder.join("expected.json")).expect("expected.json");
         Self {
             facts: serde_json::from_str(&text).expect("JSON"),
-            tensors: Named::open(folder.join("expected.safetensors")).expect("expected.safetensors"),
+            tensors: Named::open(folder.join("expected.safetensors"))
+                .expect("expected.safetensors"),
         }
     }
 
@@ -83,7 +100,10 @@ fn both(check: impl Fn(&str)) {
 fn assert_near(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}: length");
     for (i, (f, e)) in found.iter().zip(expected).enumerate() {
-        assert!((f - e).abs() <= tolerance, "{what}, value {i}: {f}, expected {e}");
+        assert!(
+            (f - e).abs() <= tolerance,
+            "{what}, value {i}: {f}, expected {e}"
+        );
     }
 }
 
@@ -114,7 +134,10 @@ fn cross_entropy(model: &Decoder, sequences: &[Vec<u32>], checkpoint: bool) -> (
             ..RowGrad::default()
         },
     };
-    (gradients(model, &batch, objective, checkpoint).expect("gradients"), 1.0 / count)
+    (
+        gradients(model, &batch, objective, checkpoint).expect("gradients"),
+        1.0 / count,
+    )
 }
 
 /// The parts of one of our tensors under the hub's names.
@@ -147,25 +170,50 @@ fn logits_log_probabilities_and_entropies() {
             for (i, w) in batch.offsets().windows(2).enumerate() {
                 let vocab = model.spec().vocab;
                 let part = format!("logits.{i}");
-                assert_near(&logits[w[0] * vocab..w[1] * vocab], &expected.tensor(&part), 1e-4, &what("logits", i));
+                assert_near(
+                    &logits[w[0] * vocab..w[1] * vocab],
+                    &expected.tensor(&part),
+                    1e-4,
+                    &what("logits", i),
+                );
             }
             let items: Vec<Sequence> = sequences
                 .iter()
-                .map(|tokens| Sequence { tokens: tokens.clone(), from: 1 })
+                .map(|tokens| Sequence {
+                    tokens: tokens.clone(),
+                    from: 1,
+                })
                 .collect();
             let mut other = model.clone();
             for leaf in other.leaves_mut() {
-                *leaf = leaf.clone().mul_scalar(expected.facts["perturbation"].as_f64().expect("a factor"));
+                *leaf = leaf
+                    .clone()
+                    .mul_scalar(expected.facts["perturbation"].as_f64().expect("a factor"));
             }
             let scored = score(&model, None, &items, 1.0).expect("scores");
             let against = score(&other, Some(&model), &items, 1.0).expect("scores");
             for (i, (s, o)) in scored.iter().zip(&against).enumerate() {
                 let get = |f: fn(&RowStats) -> f32| s.tokens.iter().map(f).collect::<Vec<f32>>();
                 let rows = s.tokens.len();
-                assert_near(&get(|t| t.log_prob), &expected.tensor(&format!("logprobs.{i}")), 1e-4, &what("log-probabilities", i));
-                assert_near(&get(|t| t.entropy), &expected.tensor(&format!("entropy.{i}"))[..rows], 1e-4, &what("entropies", i));
+                assert_near(
+                    &get(|t| t.log_prob),
+                    &expected.tensor(&format!("logprobs.{i}")),
+                    1e-4,
+                    &what("log-probabilities", i),
+                );
+                assert_near(
+                    &get(|t| t.entropy),
+                    &expected.tensor(&format!("entropy.{i}"))[..rows],
+                    1e-4,
+                    &what("entropies", i),
+                );
                 let kl: Vec<f32> = o.tokens.iter().map(|t| t.kl).collect();
-                assert_near(&kl, &expected.tensor(&format!("kl.{i}"))[..rows], 1e-4, &what("KL", i));
+                assert_near(
+                    &kl,
+                    &expected.tensor(&format!("kl.{i}"))[..rows],
+                    1e-4,
+                    &what("KL", i),
+                );
             }
         });
     }
@@ -180,9 +228,15 @@ fn gradients_of_every_tensor() {
                 let (found, scale) = cross_entropy(&model, &expected.sequences(), checkpoint);
                 let loss = found.loss * scale;
                 let wanted = expected.facts["loss"].as_f64().expect("a loss");
-                assert!((loss - wanted).abs() < 1e-4, "{name}, {way}: loss {loss}, expected {wanted}");
+                assert!(
+                    (loss - wanted).abs() < 1e-4,
+                    "{name}, {way}: loss {loss}, expected {wanted}"
+                );
                 for (rule, gradient) in model.layout.rules.iter().zip(&found.leaves) {
-                    let ours: Vec<f32> = values(gradient.as_ref().expect("a gradient")).iter().map(|g| g * scale as f32).collect();
+                    let ours: Vec<f32> = values(gradient.as_ref().expect("a gradient"))
+                        .iter()
+                        .map(|g| g * scale as f32)
+                        .collect();
                     for (part, values) in hub(rule, &ours, &expected) {
                         let what = format!("{name}, {way}, checkpointing {checkpoint}: {part}");
                         assert_close(&values, &expected.tensor(&part), 1e-3, &what);
@@ -198,7 +252,9 @@ fn twenty_steps_of_adamw() {
     for name in CAUSAL {
         let expected = Expected::of(name);
         let curve = &expected.facts["adamw"];
-        let list = |field: &str| -> Vec<f64> { serde_json::from_value(curve[field].clone()).expect(field) };
+        let list = |field: &str| -> Vec<f64> {
+            serde_json::from_value(curve[field].clone()).expect(field)
+        };
         both(|way| {
             let mut model = load(name);
             let settings = &curve["settings"];
@@ -211,13 +267,25 @@ fn twenty_steps_of_adamw() {
                 clip: Some(number("clip_norm")),
             };
             let mut optimiser = AdamW::new(config, &model).expect("an optimiser");
-            let steps = list("losses").into_iter().zip(list("learning_rates")).zip(list("gradient_norms"));
+            let steps = list("losses")
+                .into_iter()
+                .zip(list("learning_rates"))
+                .zip(list("gradient_norms"));
             for (step, ((loss, rate), norm)) in steps.enumerate() {
                 let (found, scale) = cross_entropy(&model, &expected.sequences(), false);
                 let mine = found.loss * scale;
-                assert!((mine - loss).abs() < 1e-3, "{name}, {way}, step {step}: loss {mine}, expected {loss}");
-                let update = optimiser.update(&mut model, found, scale, rate).expect("an update");
-                assert!((update.norm - norm).abs() < 1e-3 * norm.max(1.0), "{name}, {way}, step {step}: norm {}, expected {norm}", update.norm);
+                assert!(
+                    (mine - loss).abs() < 1e-3,
+                    "{name}, {way}, step {step}: loss {mine}, expected {loss}"
+                );
+                let update = optimiser
+                    .update(&mut model, found, scale, rate)
+                    .expect("an update");
+                assert!(
+                    (update.norm - norm).abs() < 1e-3 * norm.max(1.0),
+                    "{name}, {way}, step {step}: norm {}, expected {norm}",
+                    update.norm
+                );
             }
         });
     }
@@ -228,12 +296,22 @@ fn classification_heads() {
     for name in CLASSIFIERS {
         let (model, expected) = (load(name), Expected::of(name));
         let sequences = expected.sequences();
-        let padded: Vec<Vec<u32>> = serde_json::from_value(expected.facts["padded"].clone()).expect("padded");
+        let padded: Vec<Vec<u32>> =
+            serde_json::from_value(expected.facts["padded"].clone()).expect("padded");
         let tail: Vec<u32> = serde_json::from_value(expected.facts["tail"].clone()).expect("tail");
         both(|way| {
-            for (part, sequences) in [("scores", &sequences), ("scores_padded", &padded), ("scores_tail", &vec![tail.clone()])] {
+            for (part, sequences) in [
+                ("scores", &sequences),
+                ("scores_padded", &padded),
+                ("scores_tail", &vec![tail.clone()]),
+            ] {
                 let found = classify(&model, sequences).expect("scores").concat();
-                assert_near(&found, &expected.tensor(part), 1e-4, &format!("{name}, {way}: {part}"));
+                assert_near(
+                    &found,
+                    &expected.tensor(part),
+                    1e-4,
+                    &format!("{name}, {way}: {part}"),
+                );
             }
         });
     }
@@ -254,19 +332,40 @@ fn adapters() {
                 let logits = values(&model.logits(model.hidden(&batch)));
                 for (i, w) in batch.offsets().windows(2).enumerate() {
                     let what = format!("{name}, {way}, {kind}: logits.{i}");
-                    assert_near(&logits[w[0] * vocab..w[1] * vocab], &expected.tensor(&format!("logits.{i}")), 1e-4, &what);
+                    assert_near(
+                        &logits[w[0] * vocab..w[1] * vocab],
+                        &expected.tensor(&format!("logits.{i}")),
+                        1e-4,
+                        &what,
+                    );
                 }
             }
             let (found, scale) = cross_entropy(&model, &sequences, false);
             let kinds = stored.matrices.iter().flat_map(|m| [(m, "A"), (m, "B")]);
-            assert_eq!(found.leaves.len(), 2 * stored.matrices.len(), "only adapters are trained");
+            assert_eq!(
+                found.leaves.len(),
+                2 * stored.matrices.len(),
+                "only adapters are trained"
+            );
             for ((m, part), gradient) in kinds.zip(&found.leaves) {
                 let key = format!("grad.base_model.model.{}.lora_{part}.weight", m.module);
-                let ours: Vec<f32> = values(gradient.as_ref().expect("a gradient")).iter().map(|g| g * scale as f32).collect();
-                assert_close(&ours, &expected.tensor(&key), 1e-3, &format!("{name}, {way}: {key}"));
+                let ours: Vec<f32> = values(gradient.as_ref().expect("a gradient"))
+                    .iter()
+                    .map(|g| g * scale as f32)
+                    .collect();
+                assert_close(
+                    &ours,
+                    &expected.tensor(&key),
+                    1e-3,
+                    &format!("{name}, {way}: {key}"),
+                );
             }
         });
-        assert_eq!(model.adapter(stored.base.clone()).as_ref(), Some(&stored), "the stored form returns");
+        assert_eq!(
+            model.adapter(stored.base.clone()).as_ref(),
+            Some(&stored),
+            "the stored form returns"
+        );
     }
 }
 
@@ -274,10 +373,16 @@ fn adapters() {
 fn a_fresh_adapter_changes_nothing() {
     let base = load("llama2");
     let targets = ["all-linear".to_owned()];
-    let model = base.clone().with_fresh_adapter(4, 8.0, &targets, 1).expect("a decoder");
+    let model = base
+        .clone()
+        .with_fresh_adapter(4, 8.0, &targets, 1)
+        .expect("a decoder");
     let batch = Batch::new(&[[3_u32, 4, 5]], base.spec()).expect("a batch");
     assert_eq!(values(&model.hidden(&batch)), values(&base.hidden(&batch)));
-    assert!(base.with_fresh_adapter(4, 8.0, &["nothing".to_owned()], 1).is_err());
+    assert!(
+        base.with_fresh_adapter(4, 8.0, &["nothing".to_owned()], 1)
+            .is_err()
+    );
 }
 
 #[test]
@@ -300,12 +405,23 @@ fn gradients_of_a_preference() {
                 }
             })
             .expect("gradients");
-            let wanted = expected.facts["bradley_terry_loss"].as_f64().expect("a loss");
-            assert!((found.loss - wanted).abs() < 1e-4, "{name}, {way}: loss {}, expected {wanted}", found.loss);
+            let wanted = expected.facts["bradley_terry_loss"]
+                .as_f64()
+                .expect("a loss");
+            assert!(
+                (found.loss - wanted).abs() < 1e-4,
+                "{name}, {way}: loss {}, expected {wanted}",
+                found.loss
+            );
             for (rule, gradient) in model.layout.rules.iter().zip(&found.leaves) {
                 let ours = values(gradient.as_ref().expect("a gradient"));
                 for (part, values) in hub(rule, &ours, &expected) {
-                    assert_close(&values, &expected.tensor(&part), 1e-3, &format!("{name}, {way}: {part}"));
+                    assert_close(
+                        &values,
+                        &expected.tensor(&part),
+                        1e-3,
+                        &format!("{name}, {way}: {part}"),
+                    );
                 }
             }
         });
@@ -315,7 +431,9 @@ fn gradients_of_a_preference() {
 #[test]
 fn a_value_head_looks_at_every_token() {
     let folder = folder("llama_cls");
-    let spec = Spec::read(folder.join("config.json")).expect("a config").with_head(Head::Value);
+    let spec = Spec::read(folder.join("config.json"))
+        .expect("a config")
+        .with_head(Head::Value);
     let weights = Weights::open(&folder, &spec).expect("weights");
     let model = Decoder::load(spec, &weights, 0, &device()).expect("a decoder");
     let sequences = Expected::of("llama_cls").sequences();

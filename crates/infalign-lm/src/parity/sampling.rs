@@ -6,7 +6,10 @@ use crate::{
     error::Error,
     model::{Decoder, values},
     ops::fused::is_cpu,
-    sample::{Batching, Collector, Engine, Filter, Job, OnCpu, OnDevice, Sample, Sampler, Sampling, Scratch},
+    sample::{
+        Batching, Collector, Engine, Filter, Job, OnCpu, OnDevice, Sample, Sampler, Sampling,
+        Scratch,
+    },
     score::{Sequence, score},
 };
 
@@ -26,7 +29,14 @@ fn ways() -> &'static [Way] {
     }
 }
 
-fn run(model: &Decoder, way: Way, settings: &Sampling, max_batch: usize, prompts: &[Vec<u32>], n: usize) -> Vec<Sample> {
+fn run(
+    model: &Decoder,
+    way: Way,
+    settings: &Sampling,
+    max_batch: usize,
+    prompts: &[Vec<u32>],
+    n: usize,
+) -> Vec<Sample> {
     let batching = Batching {
         max_batch,
         ..Batching::default()
@@ -42,7 +52,11 @@ fn run(model: &Decoder, way: Way, settings: &Sampling, max_batch: usize, prompts
     let mut collector = Collector::new();
     match way {
         Way::Cpu => sampler.run(&mut OnCpu::new(model, 1 << 22, 64), jobs, &mut collector),
-        Way::Device => sampler.run(&mut OnDevice::new(model, max_batch, 64), jobs, &mut collector),
+        Way::Device => sampler.run(
+            &mut OnDevice::new(model, max_batch, 64),
+            jobs,
+            &mut collector,
+        ),
     }
     .expect("samples");
     collector.finish()
@@ -58,16 +72,25 @@ fn greedy_continuations() {
             ..Sampling::default()
         };
         let cases = expected.facts["greedy"].as_array().expect("cases");
-        let list = |i: usize, field: &str| -> Vec<u32> { serde_json::from_value(cases[i][field].clone()).expect(field) };
+        let list = |i: usize, field: &str| -> Vec<u32> {
+            serde_json::from_value(cases[i][field].clone()).expect(field)
+        };
         let prompts: Vec<Vec<u32>> = (0..cases.len()).map(|i| list(i, "prompt")).collect();
         for frozen in [false, true] {
             if frozen {
                 model.freeze();
             }
             for &way in ways() {
-                for (i, sample) in run(&model, way, &settings, 8, &prompts, 1).iter().enumerate() {
+                for (i, sample) in run(&model, way, &settings, 8, &prompts, 1)
+                    .iter()
+                    .enumerate()
+                {
                     let wanted = list(i, "continuation"); // it ends where transformers met an end-of-sequence token
-                    assert_eq!(sample.tokens[..wanted.len()], wanted, "{name}, {way:?}, frozen {frozen}, prompt {i}");
+                    assert_eq!(
+                        sample.tokens[..wanted.len()],
+                        wanted,
+                        "{name}, {way:?}, frozen {frozen}, prompt {i}"
+                    );
                 }
             }
         }
@@ -94,16 +117,59 @@ fn filtered_distributions() {
         let (temperature, top_p, min_p) = (number("temperature"), number("top_p"), number("min_p"));
         let top_k = given["top_k"].as_u64().expect("a number") as usize;
         for (part, settings) in [
-            ("temperature", Sampling { temperature, ..off.clone() }),
-            ("top_k", Sampling { top_k, ..off.clone() }),
-            ("top_p", Sampling { top_p, ..off.clone() }),
-            ("min_p", Sampling { min_p, ..off.clone() }),
-            ("combined", Sampling { temperature, top_k, top_p, min_p, ..off.clone() }),
+            (
+                "temperature",
+                Sampling {
+                    temperature,
+                    ..off.clone()
+                },
+            ),
+            (
+                "top_k",
+                Sampling {
+                    top_k,
+                    ..off.clone()
+                },
+            ),
+            (
+                "top_p",
+                Sampling {
+                    top_p,
+                    ..off.clone()
+                },
+            ),
+            (
+                "min_p",
+                Sampling {
+                    min_p,
+                    ..off.clone()
+                },
+            ),
+            (
+                "combined",
+                Sampling {
+                    temperature,
+                    top_k,
+                    top_p,
+                    min_p,
+                    ..off.clone()
+                },
+            ),
         ] {
-            let found = Filter::new(&settings).log_probs(row, &mut Scratch::default()).expect("a distribution");
-            for (token, (f, e)) in found.iter().zip(expected.tensor(&format!("processed.{part}"))).enumerate() {
+            let found = Filter::new(&settings)
+                .log_probs(row, &mut Scratch::default())
+                .expect("a distribution");
+            for (token, (f, e)) in found
+                .iter()
+                .zip(expected.tensor(&format!("processed.{part}")))
+                .enumerate()
+            {
                 let same = f.nats() == e || (f.nats() - e).abs() < 1e-4;
-                assert!(same, "{name}, {part}, token {token}: {}, expected {e}", f.nats());
+                assert!(
+                    same,
+                    "{name}, {part}, token {token}: {}, expected {e}",
+                    f.nats()
+                );
             }
         }
     }
@@ -127,11 +193,24 @@ fn samples_do_not_know_their_company() {
         assert!(alone.iter().any(|s| s.tokens != alone[0].tokens));
         for max_batch in [3, 64] {
             for threads in [1, 2] {
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
-                let together = pool.install(|| run(&model, Way::Cpu, &settings, max_batch, &prompts, 5));
+                let pool = rayon::ThreadPoolBuilder::new()
+                    .num_threads(threads)
+                    .build()
+                    .expect("a pool");
+                let together =
+                    pool.install(|| run(&model, Way::Cpu, &settings, max_batch, &prompts, 5));
                 for (a, b) in alone.iter().zip(&together) {
-                    let bits = |s: &Sample| s.log_probs.iter().map(|p| p.nats().to_bits()).collect::<Vec<u32>>();
-                    assert_eq!((&a.tokens, bits(a)), (&b.tokens, bits(b)), "{name}, batch {max_batch}, threads {threads}");
+                    let bits = |s: &Sample| {
+                        s.log_probs
+                            .iter()
+                            .map(|p| p.nats().to_bits())
+                            .collect::<Vec<u32>>()
+                    };
+                    assert_eq!(
+                        (&a.tokens, bits(a)),
+                        (&b.tokens, bits(b)),
+                        "{name}, batch {max_batch}, threads {threads}"
+                    );
                 }
             }
         }
@@ -146,9 +225,17 @@ fn samples_do_not_know_their_company() {
                 }
             })
             .collect();
-        for (s, found) in alone.iter().zip(score(&model, None, &items, 1.0).expect("scores")) {
+        for (s, found) in alone
+            .iter()
+            .zip(score(&model, None, &items, 1.0).expect("scores"))
+        {
             for (p, t) in s.log_probs.iter().zip(&found.tokens) {
-                assert!((p.nats() - t.log_prob).abs() < 1e-4, "{name}: {} and {}", p.nats(), t.log_prob);
+                assert!(
+                    (p.nats() - t.log_prob).abs() < 1e-4,
+                    "{name}: {} and {}",
+                    p.nats(),
+                    t.log_prob
+                );
             }
         }
     }
@@ -166,22 +253,39 @@ fn logits_of_a_step_are_those_of_the_whole_sequence() {
         let check = |step: usize, logits: &[f32], way: Way| {
             let at = (prompt.len() - 1 + step) * vocab;
             for (a, b) in logits.iter().zip(&whole[at..at + vocab]) {
-                assert!((a - b).abs() < 1e-4, "{name}, {way:?}, step {step}: {a} and {b}");
+                assert!(
+                    (a - b).abs() < 1e-4,
+                    "{name}, {way:?}, step {step}: {a} and {b}"
+                );
             }
         };
-        fn walk<E: Engine<Error = Error>>(mut engine: E, prompt: &[u32], rest: &[u32], mut check: impl FnMut(usize, &[f32])) {
+        fn walk<E: Engine<Error = Error>>(
+            mut engine: E,
+            prompt: &[u32],
+            rest: &[u32],
+            mut check: impl FnMut(usize, &[f32]),
+        ) {
             let mut logits = Vec::new();
-            let prefix = engine.prefill(&[prompt], &mut logits).expect("a prompt").remove(0);
+            let prefix = engine
+                .prefill(&[prompt], &mut logits)
+                .expect("a prompt")
+                .remove(0);
             check(0, &logits);
             let mut sequence = engine.start(&prefix, rest.len()).expect("a sequence");
             for (i, &token) in rest.iter().enumerate() {
-                engine.step(&mut [&mut sequence], &[token], &mut logits).expect("a step");
+                engine
+                    .step(&mut [&mut sequence], &[token], &mut logits)
+                    .expect("a step");
                 check(i + 1, &logits);
             }
         }
         if is_cpu(&device()) {
-            walk(OnCpu::new(&model, 1 << 20, 64), prompt, rest, |i, l| check(i, l, Way::Cpu));
+            walk(OnCpu::new(&model, 1 << 20, 64), prompt, rest, |i, l| {
+                check(i, l, Way::Cpu);
+            });
         }
-        walk(OnDevice::new(&model, 2, 64), prompt, rest, |i, l| check(i, l, Way::Device));
+        walk(OnDevice::new(&model, 2, 64), prompt, rest, |i, l| {
+            check(i, l, Way::Device);
+        });
     }
 }

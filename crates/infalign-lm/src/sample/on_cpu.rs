@@ -78,17 +78,25 @@ impl Engine for OnCpu<'_> {
         let longest = prompts.iter().map(|p| p.len()).max().unwrap_or(0);
         let mut prefixes = Vec::with_capacity(prompts.len());
         for prompt in prompts {
-            prefixes.push(self.pool.prefix(prompt.len()).map_err(|e| Error::bug(e.to_string()))?);
+            prefixes.push(
+                self.pool
+                    .prefix(prompt.len())
+                    .map_err(|e| Error::bug(e.to_string()))?,
+            );
         }
         let mut x = model.embed(batch.tokens(), &batch.positions());
         for n in 0..model.spec().layers {
             let attention = model.attention(n);
             let table = attention.tables(longest);
             x = model.layer(n, x, |qkv| {
-                attend(&qkv, attention.shape.heads * attention.shape.head_dim, |qkv, out| {
-                    let kernel = attention.kernel(table.as_deref());
-                    prefill_attention(&kernel, n, qkv, batch.offsets(), out, &mut prefixes);
-                })
+                attend(
+                    &qkv,
+                    attention.shape.heads * attention.shape.head_dim,
+                    |qkv, out| {
+                        let kernel = attention.kernel(table.as_deref());
+                        prefill_attention(&kernel, n, qkv, batch.offsets(), out, &mut prefixes);
+                    },
+                )
             });
         }
         let last: Vec<u32> = batch.offsets()[1..]
@@ -105,12 +113,19 @@ impl Engine for OnCpu<'_> {
         Ok(Sequence::new(prefix.clone()))
     }
 
-    fn step(&mut self, sequences: &mut [&mut Sequence], tokens: &[u32], logits: &mut Vec<f32>) -> Result<()> {
+    fn step(
+        &mut self,
+        sequences: &mut [&mut Sequence],
+        tokens: &[u32],
+        logits: &mut Vec<f32>,
+    ) -> Result<()> {
         let model = self.model;
         let mut longest = 0;
         for sequence in sequences.iter_mut() {
             longest = longest.max(sequence.len() + 1);
-            self.pool.reserve(sequence, 1).map_err(|e| Error::bug(e.to_string()))?;
+            self.pool
+                .reserve(sequence, 1)
+                .map_err(|e| Error::bug(e.to_string()))?;
         }
         let positions: Arc<[u32]> = sequences
             .iter()
@@ -121,9 +136,19 @@ impl Engine for OnCpu<'_> {
             let attention = model.attention(n);
             let table = attention.tables(longest);
             x = model.layer(n, x, |qkv| {
-                attend(&qkv, attention.shape.heads * attention.shape.head_dim, |qkv, out| {
-                    decode_attention(&attention.kernel(table.as_deref()), n, sequences, qkv, out);
-                })
+                attend(
+                    &qkv,
+                    attention.shape.heads * attention.shape.head_dim,
+                    |qkv, out| {
+                        decode_attention(
+                            &attention.kernel(table.as_deref()),
+                            n,
+                            sequences,
+                            qkv,
+                            out,
+                        );
+                    },
+                )
             });
         }
         for sequence in sequences {

@@ -113,14 +113,17 @@ impl Engine for OnDevice<'_> {
                 for (prompt, w) in found.iter_mut().zip(batch.offsets().windows(2)) {
                     let rows = qkv.clone().narrow(0, w[0], w[1] - w[0]);
                     let [time, cols] = rows.dims();
-                    let (_, k, v) = attention.split(rows.reshape([1, time, cols]), 0);
+                    let (_, k, v) = attention.split(&rows.reshape([1, time, cols]), 0);
                     prompt.layers.push([k, v].map(rows_of));
                 }
                 attention.forward(qkv, batch.offsets())
             });
         }
         let device = x.device();
-        let last: Vec<u32> = batch.offsets()[1..].iter().map(|&end| row(end - 1)).collect();
+        let last: Vec<u32> = batch.offsets()[1..]
+            .iter()
+            .map(|&end| row(end - 1))
+            .collect();
         let hidden = model.final_norm(x.select(0, indices(&last, &device)));
         *logits = values(&model.logits(hidden));
         Ok(found)
@@ -135,7 +138,9 @@ impl Engine for OnDevice<'_> {
         for (tables, prompt) in self.tables.iter_mut().zip(&prefix.layers) {
             for (table, rows) in tables.iter_mut().zip(prompt) {
                 let [len, cols] = rows.dims();
-                *table = table.clone().slice_assign([from..from + len, 0..cols], rows.clone());
+                *table = table
+                    .clone()
+                    .slice_assign([from..from + len, 0..cols], rows.clone());
             }
         }
         Ok(Slot {
@@ -144,14 +149,21 @@ impl Engine for OnDevice<'_> {
         })
     }
 
-    fn step(&mut self, sequences: &mut [&mut Slot], tokens: &[u32], logits: &mut Vec<f32>) -> Result<()> {
+    fn step(
+        &mut self,
+        sequences: &mut [&mut Slot],
+        tokens: &[u32],
+        logits: &mut Vec<f32>,
+    ) -> Result<()> {
         let model = self.model;
         let device = model.device();
-        let spec = model.spec();
         let count = sequences.len();
         let positions: Vec<usize> = sequences.iter().map(|s| s.len).collect();
         let longest = positions.iter().max().map_or(0, |p| p + 1);
-        let new: Vec<u32> = sequences.iter().map(|s| row(s.number * self.slot_rows + s.len)).collect();
+        let new: Vec<u32> = sequences
+            .iter()
+            .map(|s| row(s.number * self.slot_rows + s.len))
+            .collect();
         let seen: Vec<u32> = sequences
             .iter()
             .flat_map(|s| (0..longest).map(|t| row(s.number * self.slot_rows + t)))
@@ -159,8 +171,7 @@ impl Engine for OnDevice<'_> {
         let (new, seen) = (indices(&new, device), indices(&seen, device));
         let embedded: Arc<[u32]> = positions.iter().map(|&p| row(p)).collect();
         let mut x = model.embed(&tokens.into(), &embedded);
-        let tables = &mut self.tables;
-        for n in 0..spec.layers {
+        for (n, tables) in self.tables.iter_mut().enumerate() {
             let attention = model.attention(n);
             let shape = attention.shape;
             let hidden = hidden(&positions, longest, shape.window, device);
@@ -170,7 +181,7 @@ impl Engine for OnDevice<'_> {
                     Some((cos, sin)) => {
                         let half = cos.dims()[1];
                         let each = |t: &Tensor<2>| t.clone().reshape([count, 1, 1, half]);
-                        rotate(t, each(cos), each(sin))
+                        rotate(&t, &each(cos), &each(sin))
                     }
                     None => t,
                 };
@@ -183,7 +194,7 @@ impl Engine for OnDevice<'_> {
                 let k = turn(part(shape.heads, shape.kv_heads));
                 let v = part(shape.heads + shape.kv_heads, shape.kv_heads);
                 let [k, v] = [k, v].map(|t| t.reshape([count, shape.kv_heads * shape.head_dim]));
-                for (table, rows) in tables[n].iter_mut().zip([k, v]) {
+                for (table, rows) in tables.iter_mut().zip([k, v]) {
                     *table = put(table.clone(), &new, rows);
                 }
                 let read = |table: &Tensor<2>| {
@@ -194,7 +205,7 @@ impl Engine for OnDevice<'_> {
                         .swap_dims(1, 2)
                 };
                 attention
-                    .attend(q, read(&tables[n][0]), read(&tables[n][1]), hidden)
+                    .attend(q, read(&tables[0]), read(&tables[1]), hidden)
                     .reshape([count, shape.heads * shape.head_dim])
             });
         }
@@ -219,16 +230,29 @@ fn rows_of(t: Tensor<4>) -> Tensor<2> {
 /// Replaces rows of a table: a slot's rows may hold what an earlier sequence left.
 fn put(table: Tensor<2>, at: &Tensor<1, Int>, rows: Tensor<2>) -> Tensor<2> {
     let old = table.clone().select(0, at.clone());
-    table.select_assign(0, at.clone(), rows - old, burn::tensor::IndexingUpdateOp::Add)
+    table.select_assign(
+        0,
+        at.clone(),
+        rows - old,
+        burn::tensor::IndexingUpdateOp::Add,
+    )
 }
 
 /// What each sequence's new token does not see of the `longest` rows: `(sequences, 1, 1, longest)`.
-fn hidden(positions: &[usize], longest: usize, window: Option<usize>, device: &burn::tensor::Device) -> Tensor<4, Bool> {
+fn hidden(
+    positions: &[usize],
+    longest: usize,
+    window: Option<usize>,
+    device: &burn::tensor::Device,
+) -> Tensor<4, Bool> {
     let marks: Vec<bool> = positions
         .iter()
         .flat_map(|&i| (0..longest).map(move |j| j > i || window.is_some_and(|w| i >= j + w)))
         .collect();
-    Tensor::from_data(TensorData::new(marks, [positions.len(), 1, 1, longest]), device)
+    Tensor::from_data(
+        TensorData::new(marks, [positions.len(), 1, 1, longest]),
+        device,
+    )
 }
 
 fn row(n: usize) -> u32 {

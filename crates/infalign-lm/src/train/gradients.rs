@@ -56,13 +56,25 @@ pub struct Objective<'a> {
 ///
 /// # Errors
 /// What the head says of targets that do not fit.
-pub fn gradients(model: &Decoder, batch: &Batch, objective: Objective<'_>, checkpoint: bool) -> Result<Gradients> {
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the closure inside is borrowed for this one call"
+)]
+pub fn gradients(
+    model: &Decoder,
+    batch: &Batch,
+    objective: Objective<'_>,
+    checkpoint: bool,
+) -> Result<Gradients> {
     let reference = objective.reference.map(|r| r.hidden(batch));
     let rows = Rows {
         targets: objective.targets,
         temperature: objective.temperature,
         softcap: model.spec().logit_softcap,
-        reference: objective.reference.zip(reference).map(|(r, h)| (h, r.head())),
+        reference: objective
+            .reference
+            .zip(reference)
+            .map(|(r, h)| (h, r.head())),
     };
     if checkpoint {
         by_layer(model, batch, &rows, objective.row)
@@ -77,7 +89,11 @@ fn at_once(model: &Decoder, batch: &Batch, rows: &Rows<'_>, row: Row<'_>) -> Res
     let (loss, stats, scalar) = head_loss(&taped, hidden, rows, row)?;
     let mut grads = scalar.backward();
     let leaves = taped.leaves().map(|t| t.grad_remove(&mut grads)).collect();
-    Ok(Gradients { loss, stats, leaves })
+    Ok(Gradients {
+        loss,
+        stats,
+        leaves,
+    })
 }
 
 fn by_layer(model: &Decoder, batch: &Batch, rows: &Rows<'_>, row: Row<'_>) -> Result<Gradients> {
@@ -87,7 +103,9 @@ fn by_layer(model: &Decoder, batch: &Batch, rows: &Rows<'_>, row: Row<'_>) -> Re
     let mut inputs = Vec::with_capacity(layers);
     let mut x = model.embed(batch.tokens(), &positions);
     for n in 0..layers {
-        let next = model.layer(n, x.clone(), |qkv| model.attention(n).forward(qkv, batch.offsets()));
+        let next = model.layer(n, x.clone(), |qkv| {
+            model.attention(n).forward(qkv, batch.offsets())
+        });
         inputs.push(std::mem::replace(&mut x, next));
     }
     let taped = model.taped();
@@ -112,7 +130,9 @@ fn by_layer(model: &Decoder, batch: &Batch, rows: &Rows<'_>, row: Row<'_>) -> Re
         let n = inputs.len();
         let input = leaf(&x);
         drop(x);
-        let y = taped.layer(n, input.clone(), |qkv| taped.attention(n).forward(qkv, batch.offsets()));
+        let y = taped.layer(n, input.clone(), |qkv| {
+            taped.attention(n).forward(qkv, batch.offsets())
+        });
         let mut grads = known(0.0, [y], [d.take()]).backward();
         collect(&mut grads);
         d = input.grad_remove(&mut grads);
@@ -121,15 +141,34 @@ fn by_layer(model: &Decoder, batch: &Batch, rows: &Rows<'_>, row: Row<'_>) -> Re
     if x.is_tracked() {
         collect(&mut known(0.0, [x], [d]).backward());
     }
-    Ok(Gradients { loss, stats, leaves })
+    Ok(Gradients {
+        loss,
+        stats,
+        leaves,
+    })
 }
 
 /// The head's loss, put on the tape of the hidden states and of the head's matrix.
-fn head_loss(taped: &Decoder, hidden: Tensor<2>, rows: &Rows<'_>, row: Row<'_>) -> Result<(f64, Vec<Option<RowStats>>, Tensor<2>)> {
+fn head_loss(
+    taped: &Decoder,
+    hidden: Tensor<2>,
+    rows: &Rows<'_>,
+    row: Row<'_>,
+) -> Result<(f64, Vec<Option<RowStats>>, Tensor<2>)> {
     let matrix = taped.head().tensor.clone();
-    let found = head::loss(&hidden.clone().inner(), &taped.head().inner(), rows, row, matrix.is_tracked())?;
+    let found = head::loss(
+        &hidden.clone().inner(),
+        &taped.head().inner(),
+        rows,
+        row,
+        matrix.is_tracked(),
+    )?;
     let scalar = match found.d_matrix {
-        Some(d) => known(found.loss as f32, [hidden, matrix], [Some(found.d_hidden), Some(d)]),
+        Some(d) => known(
+            found.loss as f32,
+            [hidden, matrix],
+            [Some(found.d_hidden), Some(d)],
+        ),
         None => known(found.loss as f32, [hidden], [Some(found.d_hidden)]),
     };
     Ok((found.loss, found.stats, scalar))

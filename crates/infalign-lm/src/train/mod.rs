@@ -6,5 +6,5 @@ mod scores;
 mod state;
 
 pub use gradients::{Gradients, Objective, gradients};
-pub use scores::{ScoreGrad, score_gradients};
 pub use optimiser::{AdamW, AdamWConfig, Update};
+pub use scores::{ScoreGrad, score_gradients};

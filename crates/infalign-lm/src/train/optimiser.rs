@@ -55,9 +55,24 @@ impl AdamWConfig {
         let rules = [
             ("beta1", self.beta1, share(self.beta1), "in [0, 1)"),
             ("beta2", self.beta2, share(self.beta2), "in [0, 1)"),
-            ("eps", self.eps, self.eps > 0.0 && self.eps.is_finite(), "positive"),
-            ("weight_decay", self.weight_decay, self.weight_decay >= 0.0 && self.weight_decay.is_finite(), "0 or more"),
-            ("clip", self.clip.unwrap_or(1.0), self.clip.is_none_or(|c| c > 0.0), "positive, or left out"),
+            (
+                "eps",
+                self.eps,
+                self.eps > 0.0 && self.eps.is_finite(),
+                "positive",
+            ),
+            (
+                "weight_decay",
+                self.weight_decay,
+                self.weight_decay >= 0.0 && self.weight_decay.is_finite(),
+                "0 or more",
+            ),
+            (
+                "clip",
+                self.clip.unwrap_or(1.0),
+                self.clip.is_none_or(|c| c > 0.0),
+                "positive, or left out",
+            ),
         ];
         for (field, value, good, expected) in rules {
             if !good {
@@ -109,9 +124,21 @@ impl AdamW {
     ///
     /// # Errors
     /// A gradient that is not a number: nothing has been moved then.
-    pub fn update(&mut self, model: &mut Decoder, gradients: Gradients, scale: f64, rate: f64) -> Result<Update> {
+    pub fn update(
+        &mut self,
+        model: &mut Decoder,
+        gradients: Gradients,
+        scale: f64,
+        rate: f64,
+    ) -> Result<Update> {
         let gradients = gradients.leaves;
-        let norm = scale.abs() * gradients.iter().flatten().map(sum_of_squares).sum::<f64>().sqrt();
+        let norm = scale.abs()
+            * gradients
+                .iter()
+                .flatten()
+                .map(sum_of_squares)
+                .sum::<f64>()
+                .sqrt();
         if !norm.is_finite() {
             return Err(Error::Diverged {
                 step: self.steps + 1,
@@ -134,7 +161,11 @@ impl AdamW {
             gradient_scale: (scale * clip) as f32,
         };
         let decays = model.leaf_is_matrix();
-        let leaves = model.leaves_mut().zip(&mut self.moments).zip(gradients).zip(decays);
+        let leaves = model
+            .leaves_mut()
+            .zip(&mut self.moments)
+            .zip(gradients)
+            .zip(decays);
         for (((weight, moments), gradient), decays) in leaves {
             let Some(gradient) = gradient else { continue };
             let zeros = || Tensor::zeros_like(weight);
@@ -159,7 +190,13 @@ fn sum_of_squares(t: &Tensor<2>) -> f64 {
     t.clone().powi_scalar(2).sum().into_scalar::<f32>().into()
 }
 
-fn move_one(weight: &mut Tensor<2>, gradient: Tensor<2>, mut m: Tensor<2>, mut v: Tensor<2>, c: adamw::AdamW) -> [Tensor<2>; 2] {
+fn move_one(
+    weight: &mut Tensor<2>,
+    gradient: Tensor<2>,
+    mut m: Tensor<2>,
+    mut v: Tensor<2>,
+    c: adamw::AdamW,
+) -> [Tensor<2>; 2] {
     if fused::is_cpu(&weight.device()) {
         fused::read(&gradient, |g| {
             fused::write([weight, &mut m, &mut v], |[w, m, v]| c.update(w, g, m, v));
@@ -171,7 +208,11 @@ fn move_one(weight: &mut Tensor<2>, gradient: Tensor<2>, mut m: Tensor<2>, mut v
     let v = v.mul_scalar(c.beta2) + g.powi_scalar(2).mul_scalar(1.0 - c.beta2);
     let t = i32::try_from(c.step).unwrap_or(i32::MAX);
     let (c1, c2) = (1.0 - c.beta1.powi(t), 1.0 - c.beta2.powi(t));
-    let step = m.clone().mul_scalar(c.learning_rate / c1) / v.clone().div_scalar(c2).sqrt().add_scalar(c.eps);
-    *weight = weight.clone().mul_scalar(1.0 - c.learning_rate * c.weight_decay) - step;
+    let step = m.clone().mul_scalar(c.learning_rate / c1)
+        / v.clone().div_scalar(c2).sqrt().add_scalar(c.eps);
+    *weight = weight
+        .clone()
+        .mul_scalar(1.0 - c.learning_rate * c.weight_decay)
+        - step;
     [m, v]
 }

@@ -28,10 +28,20 @@ pub struct ScoreGrad {
 ///
 /// # Errors
 /// A model without such a head.
-pub fn score_gradients(model: &Decoder, batch: &Batch, loss: impl FnOnce(&[f32]) -> ScoreGrad) -> Result<Gradients> {
+pub fn score_gradients(
+    model: &Decoder,
+    batch: &Batch,
+    loss: impl FnOnce(&[f32]) -> ScoreGrad,
+) -> Result<Gradients> {
     let pad = model.spec().tokens.pad;
     let rows: Option<Vec<u32>> = match model.spec().head {
-        Head::Classifier { .. } => Some(batch.offsets().windows(2).map(|w| last_token(batch, w, pad)).collect()),
+        Head::Classifier { .. } => Some(
+            batch
+                .offsets()
+                .windows(2)
+                .map(|w| last_token(batch, w, pad))
+                .collect(),
+        ),
         Head::Value => None,
         Head::CausalLm => {
             return Err(Error::WrongHead {
@@ -53,7 +63,10 @@ pub fn score_gradients(model: &Decoder, batch: &Batch, loss: impl FnOnce(&[f32])
     let found = loss(&values(&scores.clone().inner()));
     let shape = scores.dims();
     if found.d_scores.len() != shape[0] * shape[1] {
-        return Err(Error::bug(format!("{} derivatives for scores of shape {shape:?}", found.d_scores.len())));
+        return Err(Error::bug(format!(
+            "{} derivatives for scores of shape {shape:?}",
+            found.d_scores.len()
+        )));
     }
     let d = Tensor::from_data(TensorData::new(found.d_scores, shape), model.device());
     let mut grads = known(0.0, [scores], [Some(d)]).backward();

@@ -34,7 +34,12 @@ impl AdamW {
     ///
     /// # Errors
     /// A damaged file, moments of other shapes than the model's leaves, settings out of range.
-    pub fn load(config: AdamWConfig, model: &Decoder, steps: u64, path: impl AsRef<Path>) -> Result<Self> {
+    pub fn load(
+        config: AdamWConfig,
+        model: &Decoder,
+        steps: u64,
+        path: impl AsRef<Path>,
+    ) -> Result<Self> {
         let path = path.as_ref();
         let mut optimiser = Self::new(config, model)?;
         optimiser.steps = steps;

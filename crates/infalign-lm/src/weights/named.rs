@@ -39,10 +39,13 @@ impl Named {
     /// # Errors
     /// No tensor of this name; the disk may fail.
     pub(crate) fn tensor(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
-        let entry = self.entries.get(name).ok_or_else(|| Error::MissingTensors {
-            file: self.file.path.display().to_string(),
-            names: vec![name.to_owned()],
-        })?;
+        let entry = self
+            .entries
+            .get(name)
+            .ok_or_else(|| Error::MissingTensors {
+                file: self.file.path.display().to_string(),
+                names: vec![name.to_owned()],
+            })?;
         let mut values = Vec::new();
         self.file.append(name, entry, &mut values)?;
         Ok((entry.shape.clone(), values))
@@ -52,7 +55,11 @@ impl Named {
     ///
     /// # Errors
     /// What the disk said.
-    pub(crate) fn write(path: &Path, tensors: &[(String, Vec<usize>)], values: impl Fn(usize) -> Vec<f32> + Send) -> Result<()> {
+    pub(crate) fn write(
+        path: &Path,
+        tensors: &[(String, Vec<usize>)],
+        values: impl Fn(usize) -> Vec<f32> + Send,
+    ) -> Result<()> {
         let header = write_header(tensors, Dtype::F32)?;
         write_atomic(path, |file| {
             file.write_all(&header)?;
