@@ -66,8 +66,14 @@ pub fn train(
     habits: &Habits,
     around: Surroundings<'_>,
 ) -> Result<Outcome> {
+    let Surroundings {
+        directory,
+        watch,
+        interrupt,
+        clock,
+    } = around;
     let rates = settings.resolve()?;
-    let checkpoints = Checkpoints::open(around.directory.join("checkpoints"), habits.keep)?;
+    let checkpoints = Checkpoints::open(directory.join("checkpoints"), habits.keep)?;
     let (mut session, resumed) = match checkpoints.latest()? {
         Some(checkpoint) => {
             let session = Session::resume(policy, data, settings, &checkpoint)?;
@@ -75,18 +81,14 @@ pub fn train(
         }
         None => (Session::begin(policy, data, settings)?, None),
     };
-    let mut record = JsonLines::open(around.directory, resumed)?;
-    let board = TensorBoard::open(
-        &around.directory.join("tensorboard"),
-        resumed,
-        (around.clock)(),
-    )?;
-    let mut told = (around.watch)(session.step()).with(board);
-    let mut saved = (around.clock)();
+    let mut record = JsonLines::open(directory, resumed)?;
+    let board = TensorBoard::open(&directory.join("tensorboard"), resumed, clock())?;
+    let mut told = watch(session.step()).with(board);
+    let mut saved = clock();
     while session.step() < settings.steps {
-        let begun = (around.clock)();
+        let begun = clock();
         let (mut metrics, tokens) = session.advance(data, settings, &rates, habits)?;
-        let now = (around.clock)();
+        let now = clock();
         metrics.wall = now;
         let step = session.step();
         let last = step == settings.steps;
@@ -99,12 +101,12 @@ pub fn train(
         let metrics = metrics.timing("tokens_per_second", tokens as f64 / (now - begun).max(1e-9));
         record.append(&metrics)?;
         told.append(&metrics)?;
-        let stop = around.interrupt.requested();
+        let stop = interrupt.requested();
         let due = step.is_multiple_of(habits.save_every) || now - saved >= habits.save_seconds;
         if last || stop || due {
             record.finish()?;
             session.save(&checkpoints, settings)?;
-            saved = (around.clock)();
+            saved = clock();
         }
         if stop && !last {
             told.finish()?;

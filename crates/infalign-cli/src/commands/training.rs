@@ -145,7 +145,7 @@ impl<'a, C: Serialize> Config<'a, C> {
         let mut dir = open(&args.out, args, self, &inputs)?;
         let interrupt = Interrupt::install(|request| match request {
             Request::Stop => {
-                print::note("\nstopping: finishing the step, then saving; again to end at once")
+                print::note("\nstopping: finishing the step, then saving; again to end at once");
             }
             Request::Abort => {}
         })?;
@@ -161,7 +161,7 @@ impl<'a, C: Serialize> Config<'a, C> {
         let done = dir.stage("train", &fingerprint, &outputs, |dir| work(dir, &interrupt));
         match done {
             Ok(Stage::Skipped) => {
-                print::note(&format!("{}: done before, unchanged", args.out.display()))
+                print::note(&format!("{}: done before, unchanged", args.out.display()));
             }
             Ok(Stage::Done) => {}
             Err(error) => {
