@@ -84,7 +84,10 @@ fn the_known_continuation() {
     let mut collector = Collector::new();
     generate(&mut model, &sampler, resources, [Ok(job)], &mut collector).expect("a sample");
     let text = collector.finish().remove(0).text.expect("a text");
-    assert!(text.starts_with(", there was a little girl named Lily"), "{text}");
+    assert!(
+        text.starts_with(", there was a little girl named Lily"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -96,14 +99,22 @@ fn written_and_read_again_a_model_is_the_same() {
         let directory = tempfile::tempdir().expect("a folder");
         let copy = directory.path().join("copy");
         model
-            .save(&copy, Some(folder.path()), WriteOptions::default(), |_| Ok(()))
+            .save(&copy, Some(folder.path()), WriteOptions::default(), |_| {
+                Ok(())
+            })
             .expect("a save");
-        let bytes = |folder: &Path| std::fs::read(folder.join("tokenizer.json")).expect("a tokenizer");
+        let bytes =
+            |folder: &Path| std::fs::read(folder.join("tokenizer.json")).expect("a tokenizer");
         assert_eq!(bytes(&copy), bytes(folder.path()));
         let again = Folder::open(&copy).expect("the copy");
-        let again = Decoder::open(&again, folder.spec().head, 0, &device()).expect("the copy's weights");
+        let again =
+            Decoder::open(&again, folder.spec().head, 0, &device()).expect("the copy's weights");
         let text = "Once upon a time there was a cat.";
-        let tokens = folder.tokenizer().expect("a tokenizer").encode(text, true).expect("tokens");
+        let tokens = folder
+            .tokenizer()
+            .expect("a tokenizer")
+            .encode(text, true)
+            .expect("tokens");
         let sequences = [Sequence { tokens, from: 1 }];
         let scores = |model: &Decoder| score(model, None, &sequences, 1.0).expect("scores");
         assert_eq!(scores(&model), scores(&again), "{name}");
