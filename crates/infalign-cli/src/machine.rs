@@ -1,6 +1,6 @@
 //! From the flags of a machine to a device, a pool of threads and a size of memory.
 
-use infalign_lm::{Device, DeviceName, open_device};
+use infalign_lm::{Device, DeviceName, keep_buffers, open_device};
 
 use crate::{
     args::Machine,
@@ -16,6 +16,7 @@ pub(crate) fn open(args: &Machine) -> Result<Device> {
     if args.quiet {
         print::hush();
     }
+    keep_buffers();
     let name: DeviceName = args.device.parse()?;
     let device = open_device(name, args.dtype.precision())?;
     if let Some(threads) = args.threads {

@@ -99,7 +99,7 @@ pub(super) fn run(args: &Score) -> Result<()> {
         let adapter = Adapter::read(adapter, model.spec())?;
         model = model.with_adapter(&adapter)?;
     }
-    let reference = match &args.reference {
+    let mut reference = match &args.reference {
         // The same tensors: no second copy.
         Some(path) if same(path, &args.model) => Some(model.base()),
         Some(path) => {
@@ -108,6 +108,11 @@ pub(super) fn run(args: &Score) -> Result<()> {
         }
         None => None,
     };
+    // The weights stay as they are from here on.
+    model.freeze();
+    if let Some(reference) = &mut reference {
+        reference.freeze();
+    }
     let models = Models { model, reference };
     let format = args.format.unwrap_or(if stdout().is_terminal() {
         Format::Text
@@ -162,9 +167,10 @@ fn responses(
     let mut waiting = Vec::with_capacity(row.responses.len());
     for (index, response) in (row.index..).zip(row.responses) {
         let mut tokens = prompt.clone();
+        // A reward model reads the text by its own tokenizer: the row's tokens are those of the model that wrote it.
         match &row.tokens {
-            Some(own) => tokens.extend(own),
-            None => {
+            Some(own) if folder.spec().head == Head::CausalLm => tokens.extend(own),
+            _ => {
                 tokens.extend(prompting.tokenizer().encode(&response, false)?);
                 tokens.extend(eos.flatten());
             }
