@@ -43,7 +43,7 @@ impl Scored {
         self.tokens.iter().map(|t| f64::from(t.log_prob)).sum()
     }
 
-    /// The sum over tokens of KL(π ‖ p) given what stands before: the Rao-Blackwellised estimate of the sequence KL (arXiv 2504.10637), 0 without a reference.
+    /// `Σ_t KL(π ‖ p)`, each given what stands before: the Rao-Blackwellised estimate of the sequence KL (arXiv 2504.10637), 0 without a reference.
     #[must_use]
     pub fn kl(&self) -> f64 {
         self.tokens.iter().map(|t| f64::from(t.kl)).sum()
