@@ -284,6 +284,44 @@ pub enum Error {
         /// What the decoder said.
         what: String,
     },
+    /// A Parquet file that is not a shard of the kind asked for.
+    #[error(
+        "{file}: not a shard of {kind}: {what}; make the shard again, or bring the file into this form with `infalign data convert`"
+    )]
+    Shard {
+        /// The file.
+        file: String,
+        /// "rollouts" or "rewards".
+        kind: &'static str,
+        /// What is missing or of another type.
+        what: String,
+    },
+    /// The numbers of tokens per response do not add up to the tokens that are there.
+    #[error(
+        "{place}: the responses have {announced} tokens together, but `token_ids` holds {held}; every response needs its own number of tokens in `tokens`"
+    )]
+    TokenCount {
+        /// Where.
+        place: Place,
+        /// The sum of `tokens`.
+        announced: i64,
+        /// The length of `token_ids`.
+        held: usize,
+    },
+    /// A log-probability that is NaN or infinite.
+    #[error(
+        "{place}, column `{column}`, response {response}: the log-probability is {value}, expected a finite number; sample the response again"
+    )]
+    NotALogProbability {
+        /// Where.
+        place: Place,
+        /// The column.
+        column: String,
+        /// The 1-based position in the list.
+        response: usize,
+        /// What stands there.
+        value: f32,
+    },
     /// A table that a file could not hold, or hold unambiguously.
     #[error("{what}")]
     Table {

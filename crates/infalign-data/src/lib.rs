@@ -1,4 +1,4 @@
-//! Records and files of infalign: reward tables, calibration tables, the run directory.
+//! Records and files of infalign: rollout shards, reward tables, calibration tables, the run directory.
 //!
 //! [`read_table`] takes what people have (JSONL, CSV, Parquet; one row per prompt with lists, or one
 //! row per response) to one [`RewardTable`]; [`write_table`] and [`write_calibration`] write files
@@ -10,6 +10,7 @@
 mod calibration;
 mod error;
 mod read;
+mod rollouts;
 mod run;
 mod table;
 mod texts;
@@ -18,6 +19,10 @@ mod write;
 pub use calibration::{Calibration, read_calibration, write_calibration};
 pub use error::{Error, Kind, Place, Result, Role, Spot};
 pub use read::{ReadOptions, read_csv, read_jsonl, read_parquet, read_table};
+pub use rollouts::{
+    Metadata, REWARD_KEY, RewardRow, RolloutRow, Shard, ShardRow, open_rewards, open_rollouts,
+    read_rewards, read_rollouts, write_rewards, write_rollouts,
+};
 pub use run::{Existing, Fingerprint, Identity, Manifest, Outcome, RunDir, StageRecord};
 pub use table::{ResponseCounts, RewardTable, TableBuilder};
 pub use texts::{
