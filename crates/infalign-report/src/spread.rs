@@ -16,6 +16,10 @@ pub(crate) fn spread(panel: &mut Panel) -> Result<()> {
     let mut taken: Vec<(f64, f64, f64)> = Vec::new();
     for i in 0..panel.marks.len() {
         let mark = &panel.marks[i];
+        // A seed's own point stays where it was measured: its place is all it says.
+        if mark.minor {
+            continue;
+        }
         let (x, y) = frame.place(panel, mark.at.x, mark.at.y);
         let (mut top, mut bottom) = (y - HALF, y + HALF);
         let ends = mark.whisker.map(|(low, high)| [low, high]);
