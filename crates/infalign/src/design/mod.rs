@@ -8,7 +8,7 @@ mod answer;
 mod frontier;
 mod levels;
 mod recommend;
-mod rows;
+pub(crate) mod rows;
 mod search;
 
 use std::sync::Arc;

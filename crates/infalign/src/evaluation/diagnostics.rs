@@ -1,9 +1,55 @@
 //! Diagnostics of a calibration: is Ĉ uniform for fresh responses of the base, is it right, and are K rollouts enough?
+//!
+//! | question | figure |
+//! |---|---|
+//! | is Ĉ of the base uniform? | [`Pit`] of one response per prompt (independent, so that its p-values hold), and [`LawOfU`] of all |
+//! | does u = Ĉ(y) win with probability u? | [`calibration_error`] over disjoint pairs (y, z) of fresh responses: outcome w(y, z) |
+//! | do prompts differ in spread? | quantiles over prompts of the standard deviation √(Σ(r − r̄)²/K) |
+//! | do rewards tie? | Σ n(n−1)/ΣK(K−1) over groups of n equal rewards of a prompt |
+//! | are K rollouts enough? | the smallest K with V − P ≤ 0.005 at the KL budget ([`finite_k::smallest_k`]) |
+//!
+//! | case | result |
+//! |---|---|
+//! | no table | [`Error::Empty`] |
+//! | no prompt with fresh responses | `None`: nothing to hold the table against |
+//! | one fresh response per prompt | no calibration error |
+//! | NaN or infinite reward | [`Error::BadReward`] |
 
+use std::sync::Arc;
+
+use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use super::LawOfU;
-use crate::estimate::{CalibrationError, Pit};
+use super::{LawOfU, samples::CalibratedPrompt};
+use crate::{
+    Deployment, Error, Result,
+    calibration::{Calibrator, RankRule},
+    design::rows,
+    estimate::{CalibrationError, Pit, Resolution, calibration_error},
+    finite_k,
+    procedure::Procedure,
+    raw::RawRewards,
+    recorded::split::stream,
+    transform::{Clamped, Transform},
+};
+
+/// Cost in win rate below which K is enough.
+const WANTED: f64 = 0.005;
+/// Cells of the histogram and of the reliability diagram.
+const CELLS: usize = 10;
+/// Levels of the quantiles over prompts.
+const LEVELS: [f64; 7] = [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0];
+
+/// A transform that is to be trained on, and for what.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// Φ.
+    pub transform: Arc<dyn Transform>,
+    /// T.
+    pub procedure: Arc<dyn Procedure>,
+    /// KL budget in nats.
+    pub kl: f64,
+}
 
 /// A calibration table against fresh responses of the base.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,4 +108,129 @@ pub struct NeededK {
     /// Win rate that the table's median K costs; absent where that K cannot spend the KL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<f64>,
+}
+
+/// Diagnoses a calibration table by fresh responses of the base; `None` where no prompt has any.
+///
+/// # Errors
+/// [`Error::Empty`] without prompts, [`Error::NoRewards`] for one without rollouts, [`Error::BadReward`] for a reward that is not finite.
+pub fn diagnose(
+    table: &[CalibratedPrompt<'_>],
+    planned: &[Planned],
+    seed: u64,
+) -> Result<Option<CalibrationDiagnostics>> {
+    let all = RawRewards::new(table.iter().map(|p| p.rollouts))?;
+    let held: Vec<&CalibratedPrompt<'_>> = table.iter().filter(|p| !p.fresh.is_empty()).collect();
+    if held.is_empty() {
+        return Ok(None);
+    }
+    for (prompt, held) in held.iter().enumerate() {
+        if let Some(index) = held.fresh.iter().position(|r| !r.is_finite()) {
+            let value = f64::from(held.fresh[index]);
+            return Err(Error::BadReward {
+                prompt,
+                index,
+                value,
+            });
+        }
+    }
+    let (mut first, mut sorted) = (Vec::new(), Vec::new());
+    let (mut predicted, mut outcomes) = (Vec::new(), Vec::new());
+    for prompt in &held {
+        let calibrator = Calibrator::new(prompt.rollouts, RankRule::MidRank)?;
+        let mut rng = stream(prompt.id, seed);
+        first.push(calibrator.randomised(f64::from(prompt.fresh[0]), rng.random()));
+        for pair in prompt.fresh.chunks_exact(2) {
+            predicted.push(calibrator.calibrate(f64::from(pair[0])));
+            outcomes.push(0.5 * (f64::from(pair[0] > pair[1]) + f64::from(pair[0] >= pair[1])));
+        }
+        let mut row = prompt.rollouts.to_vec();
+        row.sort_unstable_by(f32::total_cmp);
+        sorted.push(row);
+    }
+    let law = LawOfU::measured(
+        held.iter()
+            .map(|p| p.fresh)
+            .zip(sorted.iter().map(Vec::as_slice)),
+    )?;
+    let error = if predicted.is_empty() {
+        None
+    } else {
+        Some(calibration_error(&predicted, &outcomes, CELLS)?)
+    };
+    let (spread, flat_prompts) = spread(table);
+    Ok(Some(CalibrationDiagnostics {
+        prompts: held.len(),
+        k: all.k(),
+        held_out: held.iter().map(|p| p.fresh.len()).min().unwrap_or(0),
+        pit: Pit::new(&first, CELLS, Resolution::Continuous)?,
+        law,
+        error,
+        spread,
+        tie_share: all.tie_share(),
+        flat_prompts,
+        needed_k: needed(planned, all.k().1)?,
+    }))
+}
+
+/// Quantiles of the standard deviation of a prompt's rewards, and how many prompts have none.
+fn spread(table: &[CalibratedPrompt<'_>]) -> (Spread, usize) {
+    let deviation = |p: &CalibratedPrompt<'_>| {
+        let k = p.rollouts.len() as f64;
+        let mean = p.rollouts.iter().map(|r| f64::from(*r)).sum::<f64>() / k;
+        let square = p.rollouts.iter().map(|r| (f64::from(*r) - mean).powi(2));
+        (square.sum::<f64>() / k).sqrt()
+    };
+    let mut deviations: Vec<f64> = table.iter().map(deviation).collect();
+    deviations.sort_unstable_by(f64::total_cmp);
+    let flat = |p: &&CalibratedPrompt<'_>| p.rollouts.windows(2).all(|w| w[0] == w[1]);
+    let at = |level: &f64| {
+        let place = level * (deviations.len() - 1) as f64;
+        let (low, high) = (place.floor() as usize, place.ceil() as usize);
+        deviations[low] + (place - place.floor()) * (deviations[high] - deviations[low])
+    };
+    let spread = Spread {
+        levels: LEVELS.to_vec(),
+        values: LEVELS.iter().map(at).collect(),
+    };
+    (spread, table.iter().filter(flat).count())
+}
+
+/// The K that each plan needs, each plan once; none for procedures without a finite-K theory.
+fn needed(planned: &[Planned], k: usize) -> Result<Vec<NeededK>> {
+    let mut table: Vec<NeededK> = Vec::new();
+    for plan in planned {
+        let (transform, procedure) = (plan.transform.to_string(), plan.procedure.to_string());
+        let same =
+            |r: &NeededK| (&r.transform, &r.procedure, r.kl) == (&transform, &procedure, plan.kl);
+        if table.iter().any(same) {
+            continue;
+        }
+        let deployment = Deployment::new(Arc::clone(&plan.procedure), &[]);
+        let perfect = match rows::at_kl(&deployment, &plan.transform, plan.kl) {
+            Ok((_, law)) => rows::win_rate(&deployment, &law),
+            Err(Error::KlUnreachable { .. }) => continue,
+            Err(other) => return Err(other),
+        };
+        let at = plan.procedure.as_ref();
+        let enough =
+            match finite_k::smallest_k(at, plan.transform.as_ref(), plan.kl, perfect, WANTED) {
+                Err(Error::Unsupported { .. }) => continue,
+                other => other?,
+            };
+        let clamped = Clamped::for_k(Arc::clone(&plan.transform), k);
+        let cost = match finite_k::cost_at_kl(at, clamped.as_ref(), plan.kl, k) {
+            Err(Error::KlUnreachable { .. }) => None,
+            other => Some(perfect - other?.1.win_rate),
+        };
+        table.push(NeededK {
+            transform,
+            procedure,
+            kl: plan.kl,
+            k: enough,
+            wanted: WANTED,
+            cost,
+        });
+    }
+    Ok(table)
 }

@@ -1,8 +1,27 @@
 //! Where the distance to the optimum is lost: transform, calibration, KL missed, KL wasted, shape.
+//!
+//! With B the KL budget, s the measured sequence KL, q the measured quantile KL, W* the optimum, V and P the predictions with perfect and
+//! with the given calibration (`prediction.rs`), W the measured win rate,
+//!
+//! ```text
+//! W*(B) − W = [W*(B) − V(B)] + [V(B) − P(B)] + [P(B) − P(s)] + [P(s) − P(q)] + [P(q) − W]
+//!              transform        calibration     KL missed       KL wasted       shape
+//! ```
+//!
+//! a telescope, so the terms sum to the whole. Only W has an interval; s and q are taken at their means. Two readings to keep in mind:
+//! q is of the law averaged over prompts, so `raw`, which spends unevenly by design, counts that as wasted and gets it back in shape; and
+//! a table of K rollouts turns some KL into its own noise, which counts as wasted too.
+//!
+//! | case | result |
+//! |---|---|
+//! | no budget, no log-probabilities, no prediction for the reward | no gap |
+//! | q or s ≤ 0 by noise | P = ½ there |
+//! | KL beyond what the reward can spend | the prediction at the nearest that it can |
 
 use serde::{Deserialize, Serialize};
 
-use crate::estimate::Estimate;
+use super::prediction::{Predictor, Theory};
+use crate::{Result, estimate::Estimate};
 
 /// What a prediction of the theory rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +49,8 @@ pub struct Gap {
     pub optimum: f64,
     /// P(B): what this reward was expected to win.
     pub predicted: f64,
+    /// P(s): what it was expected to win with the KL that was spent.
+    pub predicted_at_measured_kl: f64,
     /// W, measured.
     pub measured: f64,
     /// W*(B) − V(B): the reward is not the optimal one for this procedure.
@@ -44,4 +65,50 @@ pub struct Gap {
     pub shape: f64,
     /// W*(B) − W, with the uncertainty of W: the sum of the five terms.
     pub total: Estimate,
+}
+
+/// The KLs of a policy, in nats.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spent {
+    /// Asked for.
+    pub(super) budget: f64,
+    /// Measured per sequence.
+    pub(super) sequence: f64,
+    /// Measured in the law of u.
+    pub(super) quantile: f64,
+}
+
+impl Gap {
+    /// For a policy that wins `measured` under the procedure of `theory`.
+    pub(super) fn new(
+        theory: &mut Theory,
+        predictor: &Predictor,
+        spent: Spent,
+        measured: Estimate,
+    ) -> Result<Self> {
+        let optimum = theory.optimum(spent.budget)?;
+        let perfect = predictor.perfect(theory, spent.budget)?;
+        let predicted = predictor.calibrated(theory, spent.budget)?;
+        let at_sequence = predictor.calibrated(theory, spent.sequence)?;
+        let at_quantile = predictor.calibrated(theory, spent.quantile)?;
+        Ok(Self {
+            procedure: theory.procedure().to_string(),
+            basis: predictor.basis(),
+            optimum,
+            predicted,
+            predicted_at_measured_kl: at_sequence,
+            measured: measured.mean,
+            transform: optimum - perfect,
+            calibration: perfect - predicted,
+            kl_missed: predicted - at_sequence,
+            kl_wasted: at_sequence - at_quantile,
+            shape: at_quantile - measured.mean,
+            total: Estimate {
+                mean: optimum - measured.mean,
+                low: optimum - measured.high,
+                high: optimum - measured.low,
+                ..measured
+            },
+        })
+    }
 }
