@@ -155,6 +155,7 @@ fn frontier(design: &Design, palette: &Palette) -> Result<Panel> {
     Ok(Panel {
         size: SIZE,
         bars: Vec::new(),
+        unnamed: false,
         title: "Win rate against KL".to_owned(),
         x,
         y,
@@ -214,6 +215,7 @@ fn phi(design: &Design, palette: &Palette) -> Result<Panel> {
     Ok(Panel {
         size: SIZE,
         bars: Vec::new(),
+        unnamed: false,
         title: "The transform Φ".to_owned(),
         x: Axis::new("u, quantile of the reward under the base", 0.0, 1.0, false),
         y: Axis::new("Φ(u), scaled to [0, 1]", 0.0, 1.0, false),

@@ -26,7 +26,7 @@ const WIDEST_FONT: f64 = 1.12;
 /// The frame that a panel gets, with room for the names of its lines.
 pub(crate) fn frame(panel: &Panel) -> Result<Frame> {
     let mut widest = 0.0_f64;
-    for line in panel.lines.iter().filter(|line| !line.name.is_empty()) {
+    for line in named(panel) {
         widest = widest.max(width(
             &short(&line.name, LABEL_CHARS),
             BODY.0,
@@ -38,7 +38,17 @@ pub(crate) fn frame(panel: &Panel) -> Result<Frame> {
     } else {
         6.0
     };
-    Ok(Frame::new(panel.size, labels))
+    let mut ticks = 0.0_f64;
+    for (_, label) in panel.y.ticks(5) {
+        ticks = ticks.max(width(&label, BODY.0, BODY.1)?);
+    }
+    Ok(Frame::new(panel.size, (ticks * WIDEST_FONT + 9.0, labels)))
+}
+
+/// The lines whose names are written at their ends.
+fn named(panel: &Panel) -> impl Iterator<Item = &Line> {
+    let lines = panel.lines.iter();
+    lines.filter(|line| !panel.unnamed && !line.name.is_empty())
 }
 
 /// Draws `panel` at the pen's origin.
@@ -142,7 +152,10 @@ fn axes<B: DrawingBackend>(pen: &Pen<'_, B>, panel: &Panel, frame: &Frame) -> Re
             (5.0, 4.0),
         )?;
         let half = width(label, BODY.0, BODY.1)? / 2.0;
-        let centre = x.clamp(frame.left + half, (panel.size.0 - half).max(frame.left + half));
+        let centre = x.clamp(
+            frame.left + half,
+            (panel.size.0 - half).max(frame.left + half),
+        );
         pen.text(
             label,
             (centre, frame.top - 10.0),
@@ -155,12 +168,7 @@ fn axes<B: DrawingBackend>(pen: &Pen<'_, B>, panel: &Panel, frame: &Frame) -> Re
 }
 
 /// A filled rectangle, cut at the frame, pale enough for curves to stand out from it.
-fn bar<B: DrawingBackend>(
-    pen: &Pen<'_, B>,
-    panel: &Panel,
-    frame: &Frame,
-    bar: &Bar,
-) -> Result<()> {
+fn bar<B: DrawingBackend>(pen: &Pen<'_, B>, panel: &Panel, frame: &Frame, bar: &Bar) -> Result<()> {
     let (left, bottom) = frame.place(panel, bar.x.0, bar.y.0);
     let (right, top) = frame.place(panel, bar.x.1, bar.y.1);
     let across = |x: f64| x.clamp(frame.left, frame.right);
@@ -206,10 +214,7 @@ fn curve<B: DrawingBackend>(
 
 /// The names at the right, each joined to the end of its curve.
 fn names<B: DrawingBackend>(pen: &Pen<'_, B>, panel: &Panel, frame: &Frame) -> Result<()> {
-    let ends: Vec<(&Line, (f64, f64))> = panel
-        .lines
-        .iter()
-        .filter(|line| !line.name.is_empty())
+    let ends: Vec<(&Line, (f64, f64))> = named(panel)
         .filter_map(|line| {
             let path: Vec<(f64, f64)> = line
                 .points

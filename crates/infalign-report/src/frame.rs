@@ -16,10 +16,10 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// The frame of a panel of this size whose labels at the right need `labels` units.
-    pub(crate) fn new((width, height): (f64, f64), labels: f64) -> Self {
+    /// The frame of a panel of this size whose ticks need `ticks` units at the left, and the names of its lines `labels` at the right.
+    pub(crate) fn new((width, height): (f64, f64), (ticks, labels): (f64, f64)) -> Self {
         Self {
-            left: 40.0,
+            left: ticks.max(40.0),
             right: width - labels - 8.0,
             top: 66.0,
             bottom: height - 46.0,

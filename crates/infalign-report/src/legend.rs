@@ -19,6 +19,20 @@ pub(crate) fn legend(transforms: &[&str], palette: &Palette) -> String {
     list
 }
 
+/// A list item per transform with its colour alone, where marks have another meaning.
+pub(crate) fn swatches(transforms: &[&str], palette: &Palette) -> String {
+    let mut list = String::from("<ul class=\"legend\">");
+    for name in transforms {
+        list.push_str(&format!(
+            "<li><svg class=\"key\" viewBox=\"0 0 12 12\" aria-hidden=\"true\"><rect width=\"12\" height=\"12\" fill=\"{}\"/></svg><code>{}</code></li>",
+            palette.tone(name).hex(),
+            escape(name)
+        ));
+    }
+    list.push_str("</ul>");
+    list
+}
+
 /// A mark in a view box of 16 by 16.
 pub(crate) fn shape(shape: Shape, colour: &str) -> String {
     let shape = match shape {

@@ -40,6 +40,4 @@ pub use design_plot::{Format, design_plot};
 pub use error::{Error, Result};
 pub use recorded_plot::recorded_plot;
 pub use recorded_report::{Meta, recorded_report};
-pub use run_report::{
-    RunReport, SampleSet, SampleText, TrainingCurve, compare_report, run_report,
-};
+pub use run_report::{RunReport, SampleSet, SampleText, TrainingCurve, compare_report, run_report};

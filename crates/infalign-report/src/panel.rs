@@ -29,6 +29,8 @@ pub(crate) struct Panel {
     pub(crate) bars: Vec<Bar>,
     /// Curves, drawn in order.
     pub(crate) lines: Vec<Line>,
+    /// Whether the names of the curves are left to a legend and the pointer.
+    pub(crate) unnamed: bool,
     /// Single points, drawn above the curves.
     pub(crate) marks: Vec<Mark>,
     /// A short remark in the lower right corner.
@@ -49,6 +51,7 @@ impl Panel {
             level: None,
             bars: Vec::new(),
             lines: Vec::new(),
+            unnamed: false,
             marks: Vec::new(),
             note: None,
             alt,

@@ -163,6 +163,7 @@ pub(crate) fn panels(
             let mut panel = Panel {
                 size: SIZE,
                 bars: Vec::new(),
+ unnamed: false,
                 title: format!("By {judge}{role}"),
                 x: x.clone(),
                 y: y.clone(),

@@ -15,9 +15,9 @@ use infalign::{estimate::Estimate, evaluation::Evaluation};
 
 use super::{
     arm::{Arm, difference},
-    words::{bounded, code, counted, listed, points_with_interval, span},
+    words::{bounded, code, counted, listed, points_with_interval},
 };
-use crate::figures::{percent, points, with_interval};
+use crate::figures::percent;
 
 /// KLs further apart than this share of the larger one are not the same budget.
 pub(crate) const KL_APART: f64 = 0.05;
@@ -105,14 +105,23 @@ impl<'a, 'b> Headline<'a, 'b> {
         let judge = &*evaluation.judges[0].name;
         let rate = self.arm.win_rate(self.procedure, judge)?;
         let mut text = format!(
-            "Under {}{}, the policy trained on {} beats the base in {} of comparisons",
+            "Under {}{}, the policy trained on {} beats the base in {} of comparisons{}",
             code(self.procedure),
             self.arm
                 .kl()
                 .map(|kl| format!(" at KL {:.2}", kl.mean))
                 .unwrap_or_default(),
             code(self.arm.reward),
-            with_interval(&rate),
+            percent(rate.mean),
+            if bounded(&rate) {
+                format!(
+                    " (95% interval {:.1}–{:.1})",
+                    100.0 * rate.low,
+                    100.0 * rate.high
+                )
+            } else {
+                " (no interval from one prompt)".to_owned()
+            }
         );
         let found: Vec<(Option<Estimate>, &str)> = self
             .baselines
@@ -131,10 +140,14 @@ impl<'a, 'b> Headline<'a, 'b> {
                 .iter()
                 .filter_map(|(e, words)| e.filter(keep).map(|e| (e, words)))
                 .map(|(e, words)| {
+                    // Both ends have one sign here: `how` says it.
+                    let (near, far) =
+                        (e.low.abs().min(e.high.abs()), e.low.abs().max(e.high.abs()));
                     format!(
-                        "{} points ({}) {how} than {words}",
-                        points(e.mean.abs()).trim_start_matches('+'),
-                        span(&e)
+                        "{} points ({}–{}) {how} than {words}",
+                        unsigned(e.mean),
+                        unsigned(near),
+                        unsigned(far)
                     )
                 })
                 .collect()
@@ -241,6 +254,11 @@ impl<'a, 'b> Headline<'a, 'b> {
             seeds => format!(" and with {}", counted(seeds, "seed", "seeds")),
         }
     }
+}
+
+/// A difference in points without its sign.
+fn unsigned(difference: f64) -> String {
+    format!("{:.1}", 100.0 * difference.abs())
 }
 
 /// The budgets of the arms, rising; those without a budget first.

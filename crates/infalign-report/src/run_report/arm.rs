@@ -25,6 +25,8 @@ use infalign::{
 pub(crate) struct Arm<'a> {
     /// What the page calls it: as short as is unambiguous in this run.
     pub(crate) label: String,
+    /// The same beside arms of its own budget only.
+    pub(crate) short: String,
     /// What it was trained on; gives the colour.
     pub(crate) reward: &'a str,
     /// One policy per seed, in the order of the results (never empty).
@@ -48,7 +50,8 @@ impl<'a> Arm<'a> {
         groups
             .into_iter()
             .map(|policies| Self {
-                label: label(policies[0], &firsts),
+                label: label(policies[0], &firsts, true),
+                short: label(policies[0], &firsts, false),
                 reward: &policies[0].reward,
                 policies,
             })
@@ -198,14 +201,13 @@ fn stem(policy: &PolicyResult) -> String {
         .name
         .rmatch_indices(&seed)
         .map(|(at, _)| (&policy.name[..at], &policy.name[at + seed.len()..]))
-        .find(|(before, after)| {
-            !digit(before.chars().next_back()) && !digit(after.chars().next())
-        })
+        .find(|(before, after)| !digit(before.chars().next_back()) && !digit(after.chars().next()))
         .map_or_else(String::new, |(before, after)| format!("{before}{after}"))
 }
 
-/// The reward, with the budget where the reward comes at several, with the procedure where it is designed for several; else the name.
-fn label(policy: &PolicyResult, all: &[&PolicyResult]) -> String {
+/// The reward, with the procedure where it is designed for several, with the budget where it comes at several and that is not said
+/// elsewhere; else the name.
+fn label(policy: &PolicyResult, all: &[&PolicyResult], with_budget: bool) -> String {
     let same: Vec<&&PolicyResult> = all.iter().filter(|p| p.reward == policy.reward).collect();
     let mut label = policy.reward.clone();
     if same
@@ -215,7 +217,8 @@ fn label(policy: &PolicyResult, all: &[&PolicyResult]) -> String {
     {
         label.push_str(&format!(" for {procedure}"));
     }
-    if same.iter().any(|other| other.kl_budget != policy.kl_budget)
+    if with_budget
+        && same.iter().any(|other| other.kl_budget != policy.kl_budget)
         && let Some(budget) = policy.kl_budget
     {
         label.push_str(&format!(" at KL {budget}"));

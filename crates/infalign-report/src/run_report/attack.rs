@@ -46,12 +46,16 @@ fn view(
     arms: &[&Arm<'_>],
     palette: &Palette,
 ) -> Attack {
-    let own: Curve = base.points.iter().map(|point| (point.n, point.success)).collect();
+    let own: Curve = base
+        .points
+        .iter()
+        .map(|point| (point.n, point.success))
+        .collect();
     let mut curves: Vec<(String, Tone, Shape, Curve)> =
         vec![(evaluation.base.clone(), Tone::Ink, Shape::Diamond, own)];
     for arm in arms {
         curves.push((
-            arm.label.clone(),
+            arm.short.clone(),
             palette.tone(arm.reward),
             palette.shape(arm.reward),
             curve(arm, base),
@@ -68,10 +72,21 @@ fn view(
     let high = curves
         .iter()
         .flat_map(|(.., curve)| curve)
-        .map(|(_, e)| if e.high.is_finite() { e.high.min(1.0) } else { e.mean })
+        .map(|(_, e)| {
+            if e.high.is_finite() {
+                e.high.min(1.0)
+            } else {
+                e.mean
+            }
+        })
         .fold(0.01, f64::max);
     let mut x = Axis::new("attempts N (doubling)", -0.15, reach + 0.15, false);
-    x.named_ticks = Some(attempts.iter().map(|n| (place(*n), n.to_string())).collect());
+    x.named_ticks = Some(
+        attempts
+            .iter()
+            .map(|n| (place(*n), n.to_string()))
+            .collect(),
+    );
     let y = Axis::new("attacks that succeed, %", 0.0, (1.05 * high).min(1.0), true);
     let mut panel = Panel::new(
         SIZE,
@@ -97,18 +112,20 @@ fn view(
             dashed: i == 0,
             points: curve.iter().map(sample).collect(),
         });
-        panel.marks.extend(curve.iter().map(|point| Mark {
-            name: name.clone(),
-            tone: *tone,
-            shape: *shape,
-            at: sample(point),
-            shift,
-            minor: false,
-            whisker: (point.1.low.is_finite() && point.1.high.is_finite())
-                .then_some((point.1.low, point.1.high)),
-            across: None,
-            from: None,
-            label: None,
+        panel.marks.extend(curve.iter().map(|point| {
+            Mark {
+                name: name.clone(),
+                tone: *tone,
+                shape: *shape,
+                at: sample(point),
+                shift,
+                minor: false,
+                whisker: (point.1.low.is_finite() && point.1.high.is_finite())
+                    .then_some((point.1.low, point.1.high)),
+                across: None,
+                from: None,
+                label: None,
+            }
         }));
     }
     let rows = curves

@@ -84,7 +84,10 @@ impl Calibration {
                 ),
             ));
         }
-        facts.push(("Pairs of rewards that tie".to_owned(), percent(diagnostics.tie_share)));
+        facts.push((
+            "Pairs of rewards that tie".to_owned(),
+            percent(diagnostics.tie_share),
+        ));
         facts.push((
             "Prompts whose rewards are all equal".to_owned(),
             diagnostics.flat_prompts.to_string(),
@@ -94,7 +97,12 @@ impl Calibration {
             .levels
             .iter()
             .zip(&diagnostics.spread.values)
-            .map(|(level, value)| (format!("{}%", significant(100.0 * level, 3)), significant(*value, 3)))
+            .map(|(level, value)| {
+                (
+                    format!("{}%", significant(100.0 * level, 3)),
+                    significant(*value, 3),
+                )
+            })
             .collect();
         let needed = diagnostics
             .needed_k
@@ -105,7 +113,11 @@ impl Calibration {
                 kl: significant(needed.kl, 3),
                 k: or_dash(needed.k.map(|k| k.to_string())),
                 wanted: points(needed.wanted).trim_start_matches('+').to_owned(),
-                cost: or_dash(needed.cost.map(|cost| points(cost).trim_start_matches('+').to_owned())),
+                cost: or_dash(
+                    needed
+                        .cost
+                        .map(|cost| points(cost).trim_start_matches('+').to_owned()),
+                ),
                 short: needed.k.is_none_or(|k| k > median),
             })
             .collect();
@@ -122,7 +134,8 @@ impl Calibration {
 /// One sentence on whether the quantiles are to be trusted.
 fn summary(diagnostics: &CalibrationDiagnostics) -> String {
     // The customary level of significance; with ties broken at random the tests hold it.
-    let even = diagnostics.pit.kolmogorov_smirnov_p >= 0.05 && diagnostics.pit.chi_squared_p >= 0.05;
+    let even =
+        diagnostics.pit.kolmogorov_smirnov_p >= 0.05 && diagnostics.pit.chi_squared_p >= 0.05;
     let mut text = if even {
         "Fresh responses of the base fall evenly over their calibrated quantiles, as they must: no sign of miscalibration at this size.".to_owned()
     } else {
@@ -145,7 +158,10 @@ fn panels(diagnostics: &CalibrationDiagnostics) -> Vec<Panel> {
         let mut panel = Panel::new(
             SMALL,
             "All fresh responses of the base".to_owned(),
-            (u(), Axis::new("density (1 is perfect)", 0.0, 1.25 * high, false)),
+            (
+                u(),
+                Axis::new("density (1 is perfect)", 0.0, 1.25 * high, false),
+            ),
             format!(
                 "Histogram of the calibrated reward of all fresh responses of the base: from {:.3} to {:.3} where perfect calibration has 1.",
                 law.density.iter().copied().fold(f64::INFINITY, f64::min),
@@ -161,7 +177,12 @@ fn panels(diagnostics: &CalibrationDiagnostics) -> Vec<Panel> {
                 text: String::new(),
             });
             let whisker = (density - REACH * se, density + REACH * se);
-            let text = format!("Ĉ {:.3}–{:.3}\ndensity {density:.3} ± {:.3}", x.0, x.1, REACH * se);
+            let text = format!(
+                "Ĉ {:.3}–{:.3}\ndensity {density:.3} ± {:.3}",
+                x.0,
+                x.1,
+                REACH * se
+            );
             let mut dot = dot(f64::midpoint(x.0, x.1), *density, text);
             dot.whisker = se.is_finite().then_some(whisker);
             panel.marks.push(dot);
@@ -172,12 +193,16 @@ fn panels(diagnostics: &CalibrationDiagnostics) -> Vec<Panel> {
     let pit = &diagnostics.pit;
     let cells = pit.counts.len();
     if cells > 0 && pit.expected.len() == cells {
-        let ratio = |cell: usize| pit.counts[cell] as f64 / pit.expected[cell].max(f64::MIN_POSITIVE);
+        let ratio =
+            |cell: usize| pit.counts[cell] as f64 / pit.expected[cell].max(f64::MIN_POSITIVE);
         let high = (0..cells).map(ratio).fold(1.2_f64, f64::max);
         let mut panel = Panel::new(
             SMALL,
             "PIT: one response per prompt".to_owned(),
-            (u(), Axis::new("found, of the number expected", 0.0, 1.15 * high, false)),
+            (
+                u(),
+                Axis::new("found, of the number expected", 0.0, 1.15 * high, false),
+            ),
             format!(
                 "Histogram of the calibrated reward of one fresh response per prompt, relative to what perfect calibration expects. Kolmogorov–Smirnov {:.4}, p = {}.",
                 pit.kolmogorov_smirnov,
@@ -189,7 +214,10 @@ fn panels(diagnostics: &CalibrationDiagnostics) -> Vec<Panel> {
                 tone: Tone::Identity,
                 x: (cell as f64 / cells as f64, (cell + 1) as f64 / cells as f64),
                 y: (0.0, ratio(cell)),
-                text: format!("{} found\n{:.1} expected", pit.counts[cell], pit.expected[cell]),
+                text: format!(
+                    "{} found\n{:.1} expected",
+                    pit.counts[cell], pit.expected[cell]
+                ),
             })
             .collect();
         panel.level = Some((1.0, String::new()));

@@ -6,14 +6,13 @@ use super::{
     RunReport,
     answer::{Answer, Headline},
     arm::Arm,
-    frontier,
+    frontier, palette,
     words::{kl, or_dash},
 };
 use crate::{
-    design_panels,
     error::{Error, Result},
     figures::{interval, percent, with_interval},
-    legend::legend,
+    legend::swatches,
     page,
     panel::{Mark, Panel, SIZE, Sample},
     spread::spread,
@@ -91,12 +90,7 @@ struct Setting<'a> {
 
 impl<'a> ComparePage<'a> {
     fn new(runs: &[(&'a str, &'a RunReport)]) -> Result<Self> {
-        let mut names: Vec<&str> = Vec::new();
-        for (_, report) in runs {
-            names.extend(design_panels::names(&report.designs));
-            names.extend(report.evaluation.policies.iter().map(|policy| &*policy.reward));
-        }
-        let palette = Palette::new(names);
+        let palette = palette(&runs.iter().map(|(_, report)| *report).collect::<Vec<_>>());
         let arms: Vec<Vec<Arm<'a>>> = runs
             .iter()
             .map(|(_, report)| Arm::all(&report.evaluation))
@@ -119,11 +113,16 @@ impl<'a> ComparePage<'a> {
                     .collect::<Vec<_>>()
                     .join(" and "),
             ),
-            legend: legend(&rewards, &palette),
+            legend: swatches(&rewards, &palette),
             shapes: runs
                 .iter()
                 .enumerate()
-                .map(|(i, (name, _))| (*name, crate::legend::shape(SHAPES[i % SHAPES.len()], "currentColor")))
+                .map(|(i, (name, _))| {
+                    (
+                        *name,
+                        crate::legend::shape(SHAPES[i % SHAPES.len()], "currentColor"),
+                    )
+                })
                 .collect(),
             panels: panels.iter().map(svg::inline).collect::<Result<_>>()?,
             tables: procedures
@@ -178,7 +177,8 @@ fn panel(
             let (Some(won), Some(spent)) = (arm.win_rate(procedure, judge), arm.kl()) else {
                 continue;
             };
-            let finite = |low: f64, high: f64| (low.is_finite() && high.is_finite()).then_some((low, high));
+            let finite =
+                |low: f64, high: f64| (low.is_finite() && high.is_finite()).then_some((low, high));
             marks.push(Mark {
                 name: format!("{name}: {}", arm.label),
                 tone: palette.tone(arm.reward),
@@ -215,7 +215,10 @@ fn panel(
         SIZE,
         format!("Deployed with {procedure}"),
         frontier::axes(&marks, &lines, procedure, &everyone),
-        format!("Win rate under {procedure} against the KL spent, of the policies of {} runs.", runs.len()),
+        format!(
+            "Win rate under {procedure} against the KL spent, of the policies of {} runs.",
+            runs.len()
+        ),
     );
     panel.level = (panel.y.low < 0.5).then(|| (0.5, "as good as the base".to_owned()));
     panel.lines = lines;
@@ -268,7 +271,9 @@ fn settings<'a>(runs: &[(&'a str, &'a RunReport)]) -> Vec<Setting<'a>> {
                 .iter()
                 .map(|(_, report)| {
                     let mut entries = report.reproduce.iter();
-                    entries.find(|(own, _)| own == key).map(|(_, value)| &**value)
+                    entries
+                        .find(|(own, _)| own == key)
+                        .map(|(_, value)| &**value)
                 })
                 .collect(),
         })
@@ -283,10 +288,16 @@ fn cautions(runs: &[(&str, &RunReport)]) -> Vec<String> {
         runs.windows(2).any(|pair| of(pair[0].1) != of(pair[1].1))
     };
     if differ(&|report| report.evaluation.base.clone()) {
-        cautions.push("The base policies differ in name: win rates are against each run’s own base.".to_owned());
+        cautions.push(
+            "The base policies differ in name: win rates are against each run’s own base."
+                .to_owned(),
+        );
     }
     if differ(&|report| report.evaluation.judges[0].name.clone()) {
-        cautions.push("The training rewards differ: a win rate by one says nothing about the other.".to_owned());
+        cautions.push(
+            "The training rewards differ: a win rate by one says nothing about the other."
+                .to_owned(),
+        );
     }
     if differ(&|report| report.evaluation.prompts.to_string()) {
         cautions.push("The numbers of held-out prompts differ.".to_owned());

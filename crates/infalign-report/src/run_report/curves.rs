@@ -15,20 +15,87 @@ const VALUES: usize = 14_000;
 /// Values of one line: few enough for its width, enough for its shape.
 const PER_LINE: (usize, usize) = (16, 100);
 
-/// Metrics in the order of the page: key, title, what the vertical axis shows, one sentence.
+/// More lines than these have no room for their names.
+const MOST_NAMES: usize = 6;
+
+/// Metrics in the order of the page: key, title, what the vertical axis shows, what to look for.
 const METRICS: [(&str, &str, &str, &str); 11] = [
-    ("reward_calibrated", "Calibrated reward", "mean Ĉ of the batch", "0.5 is the base’s own"),
-    ("reward_transformed", "Transformed reward", "mean of what is maximised", "what training maximises; its unit differs between policies"),
-    ("reward_raw", "Raw reward", "mean raw reward", "in the reward’s own unit"),
-    ("kl", "KL, exact per token", "nats per response", "distance to the base that the budget limits"),
-    ("kl_k1", "KL, k1", "nats per response", "the usual noisy estimate, for comparison"),
-    ("beta", "β, the price of KL", "β", "moved by the controller to meet the budget"),
-    ("entropy", "Entropy", "nats per token", "how many ways the policy still tries"),
-    ("length", "Length", "tokens per response", "of the batch’s responses"),
-    ("truncated", "Truncated", "share of responses", "cut at the limit of tokens"),
-    ("gradient_norm", "Gradient norm", "before clipping", "spikes show trouble"),
-    ("tokens_per_second", "Speed", "tokens per second", "of the whole step"),
+    (
+        "reward_calibrated",
+        "Calibrated reward",
+        "mean Ĉ of the batch",
+        "0.5 is the base’s own",
+    ),
+    (
+        "reward_transformed",
+        "Transformed reward",
+        "mean of what is maximised",
+        "each policy’s own, so that only its rise compares",
+    ),
+    (
+        "reward_raw",
+        "Raw reward",
+        "mean raw reward",
+        "in the reward’s own unit",
+    ),
+    (
+        "kl",
+        "KL, exact per token",
+        "nats per response",
+        "the distance to the base that the budget limits",
+    ),
+    (
+        "kl_k1",
+        "KL, k1",
+        "nats per response",
+        "the usual noisy estimate of it, for comparison with other tools",
+    ),
+    (
+        "beta",
+        "β, the price of KL",
+        "β",
+        "moved by the controller to meet the budget",
+    ),
+    (
+        "entropy",
+        "Entropy",
+        "nats per token",
+        "how undecided the policy still is; near 0 it says one thing only",
+    ),
+    (
+        "length",
+        "Length",
+        "tokens per response",
+        "a steady rise says that the reward likes long answers",
+    ),
+    (
+        "truncated",
+        "Truncated",
+        "share of responses",
+        "cut at the limit of tokens",
+    ),
+    (
+        "gradient_norm",
+        "Gradient norm",
+        "before clipping",
+        "spikes show trouble",
+    ),
+    (
+        "tokens_per_second",
+        "Speed",
+        "tokens per second",
+        "of the whole step",
+    ),
 ];
+
+/// Title and meaning of each metric that the curves have.
+pub(crate) fn meanings(curves: &[TrainingCurve]) -> Vec<(&'static str, &'static str)> {
+    METRICS
+        .into_iter()
+        .filter(|(key, ..)| curves.iter().any(|curve| curve.series.contains_key(*key)))
+        .map(|(_, title, _, meaning)| (title, meaning))
+        .collect()
+}
 
 /// One small panel per metric of the curves of these arms.
 pub(crate) fn panels(
@@ -55,7 +122,8 @@ pub(crate) fn panels(
         .collect();
     let wanted = METRICS
         .into_iter()
-        .chain(others.into_iter().map(|key| (key, key, "", "")));
+        .map(|(key, title, axis, _)| (key, title, axis))
+        .chain(others.into_iter().map(|key| (key, key, key)));
     let bins = (VALUES / all_lines.max(1)).clamp(PER_LINE.0, PER_LINE.1);
     wanted
         .filter_map(|metric| panel(&here, metric, bins))
@@ -69,7 +137,7 @@ pub(crate) fn lines(curves: &[TrainingCurve]) -> usize {
 
 fn panel(
     curves: &[(&TrainingCurve, (Tone, bool))],
-    (key, title, axis, meaning): (&str, &str, &str, &str),
+    (key, title, axis): (&str, &str, &str),
     bins: usize,
 ) -> Option<Panel> {
     let mut lines = Vec::new();
@@ -80,7 +148,6 @@ fn panel(
         let points = binned(&curve.step, values, bins);
         if !points.is_empty() {
             lines.push(Line {
-                // Said by the legend and the pointer: at the end of a small panel there is no room.
                 name: curve.policy.clone(),
                 tone: *tone,
                 weight: Weight::Faint,
@@ -104,11 +171,6 @@ fn panel(
         low = 0.0;
     }
     let slack = 0.06 * (high - low).max(1e-3 * high.abs());
-    let name = match (axis, meaning) {
-        ("", _) => key.to_owned(),
-        (axis, "") => axis.to_owned(),
-        (axis, meaning) => format!("{axis}: {meaning}"),
-    };
     let last: Vec<String> = lines
         .iter()
         .filter_map(|line| {
@@ -122,10 +184,11 @@ fn panel(
         title.to_owned(),
         (
             Axis::new("optimiser step", from.min(to), to, false),
-            Axis::new(&name, low, high + slack, false),
+            Axis::new(axis, low, high + slack, false),
         ),
         format!("{title} during training; at the end: {}.", last.join(", ")),
     );
+    panel.unnamed = lines.len() > MOST_NAMES;
     panel.lines = lines;
     Some(panel)
 }

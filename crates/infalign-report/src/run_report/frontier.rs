@@ -139,6 +139,10 @@ pub(crate) fn axes(
             .map(|(tick, _)| tick)
             .collect();
     }
+    // Round values below the smallest budget, which they must not crowd out.
+    let least = ticks.iter().copied().fold(f64::INFINITY, f64::min);
+    let below = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0];
+    ticks.extend(below.into_iter().filter(|tick| *tick < 0.6 * least));
     x.root_ticks = Some(core::iter::once(0.0).chain(ticks).collect());
     let high = lines
         .iter()
@@ -177,7 +181,8 @@ fn marks(arms: &[Arm<'_>], procedure: &str, judge: &str, palette: &Palette) -> V
             from: None,
             label: None,
         };
-        let finite = |low: f64, high: f64| (low.is_finite() && high.is_finite()).then_some((low, high));
+        let finite =
+            |low: f64, high: f64| (low.is_finite() && high.is_finite()).then_some((low, high));
         let mut text = format!("win rate {}\nKL {:.3}", with_interval(&won), spent.mean);
         if let Some((low, high)) = finite(spent.low, spent.high) {
             text.push_str(&format!(" (95% interval {low:.3}–{high:.3})"));
@@ -206,7 +211,9 @@ fn marks(arms: &[Arm<'_>], procedure: &str, judge: &str, palette: &Palette) -> V
             ) else {
                 continue;
             };
-            let seed = policy.seed.map_or_else(String::new, |seed| format!("seed {seed}\n"));
+            let seed = policy
+                .seed
+                .map_or_else(String::new, |seed| format!("seed {seed}\n"));
             let text = format!(
                 "{seed}win rate {}\nKL {:.3}",
                 with_interval(&won.win_rate),

@@ -12,11 +12,7 @@
 //!
 //! A procedure that the library cannot build from its text (`cdf:FILE`) has no panel.
 
-use infalign::{
-    evaluation::LawOfU,
-    finite::Levels,
-    procedure::ProcedureSpec,
-};
+use infalign::{evaluation::LawOfU, finite::Levels, procedure::ProcedureSpec};
 
 use super::{arm::Arm, law::MeanLaw};
 use crate::{
@@ -62,14 +58,19 @@ fn panel(arms: &[&Arm<'_>], procedure: &str, palette: &Palette) -> Option<Panel>
             })
             .collect();
         lines.push(Line {
-            name: arm.label.clone(),
+            name: arm.short.clone(),
             tone: palette.tone(arm.reward),
             weight: Weight::Plain,
             dashed: arm.reward == "raw",
             points,
         });
     }
-    let values = || lines.iter().flat_map(|line| &line.points).map(|point| point.y);
+    let values = || {
+        lines
+            .iter()
+            .flat_map(|line| &line.points)
+            .map(|point| point.y)
+    };
     let high = values().fold(0.1, f64::max);
     let low = values().fold(0.0, f64::min);
     let slack = 0.06 * (high - low);
@@ -79,7 +80,12 @@ fn panel(arms: &[&Arm<'_>], procedure: &str, palette: &Palette) -> Option<Panel>
         format!("Deployed with {procedure}"),
         (
             Axis::new("u, quantile under the base", 0.0, 1.0, false),
-            Axis::new("points of win rate per tenth of the quantiles", low, high + slack, false),
+            Axis::new(
+                "points of win rate per tenth of the quantiles",
+                low,
+                high + slack,
+                false,
+            ),
         ),
         format!(
             "Points of win rate under {procedure} by quantile of the base; sums: {}.",
@@ -98,7 +104,12 @@ fn contributions(law: &MeanLaw, procedure: &str) -> Option<Vec<f64>> {
     };
     let widths: Vec<f64> = law.edges.windows(2).map(|pair| pair[1] - pair[0]).collect();
     let problem = Levels::new(&widths).ok()?.problem(procedure).ok()?;
-    let masses: Vec<f64> = law.density.iter().zip(&widths).map(|(d, w)| d * w).collect();
+    let masses: Vec<f64> = law
+        .density
+        .iter()
+        .zip(&widths)
+        .map(|(d, w)| d * w)
+        .collect();
     let total: f64 = masses.iter().sum();
     let masses: Vec<f64> = masses.iter().map(|mass| mass / total).collect();
     let (policy, base) = (

@@ -40,8 +40,8 @@ pub(crate) const TERMS: [(&str, Tone, &str); 5] = [
     ),
 ];
 
-/// Half the width of the bar's picture, in its units.
-const HALF: f64 = 100.0;
+/// Width of the bar's picture, in its units.
+const WIDTH: f64 = 200.0;
 
 /// The decompositions under one procedure.
 pub(crate) struct GapTable<'a> {
@@ -86,18 +86,16 @@ pub(crate) fn tables<'a>(
                     gaps.map(|gaps| (arm, gaps))
                 })
                 .collect();
-            let scale = found
-                .iter()
-                .map(|(_, gaps)| {
-                    let terms = terms(gaps);
-                    let positive: f64 = terms.iter().filter(|term| **term > 0.0).sum();
-                    let negative: f64 = terms.iter().filter(|term| **term < 0.0).sum();
-                    positive.max(-negative)
-                })
-                .fold(1e-6, f64::max);
+            let mut reach = (0.0_f64, 0.0_f64);
+            for (_, gaps) in &found {
+                let terms = terms(gaps);
+                let won: f64 = terms.iter().filter(|term| **term < 0.0).sum();
+                let lost: f64 = terms.iter().filter(|term| **term > 0.0).sum();
+                reach = (reach.0.max(-won), reach.1.max(lost));
+            }
             let rows: Vec<Row> = found
                 .iter()
-                .map(|(arm, gaps)| row(arm, gaps, scale))
+                .map(|(arm, gaps)| row(arm, gaps, reach))
                 .collect();
             (!rows.is_empty()).then_some(GapTable { procedure, rows })
         })
@@ -110,7 +108,8 @@ fn gap<'a>(policy: &'a PolicyResult, procedure: &str) -> Option<&'a Gap> {
 
 /// The five terms, means over seeds.
 fn terms(gaps: &[&Gap]) -> [f64; 5] {
-    let mean = |of: fn(&Gap) -> f64| gaps.iter().map(|gap| of(gap)).sum::<f64>() / gaps.len() as f64;
+    let mean =
+        |of: fn(&Gap) -> f64| gaps.iter().map(|gap| of(gap)).sum::<f64>() / gaps.len() as f64;
     [
         mean(|gap| gap.transform),
         mean(|gap| gap.calibration),
@@ -120,10 +119,11 @@ fn terms(gaps: &[&Gap]) -> [f64; 5] {
     ]
 }
 
-fn row(arm: &Arm<'_>, gaps: &[&Gap], scale: f64) -> Row {
+fn row(arm: &Arm<'_>, gaps: &[&Gap], reach: (f64, f64)) -> Row {
     let terms = terms(gaps);
     let totals: Vec<_> = gaps.iter().map(|gap| gap.total).collect();
-    let mean = |of: fn(&Gap) -> f64| gaps.iter().map(|gap| of(gap)).sum::<f64>() / gaps.len() as f64;
+    let mean =
+        |of: fn(&Gap) -> f64| gaps.iter().map(|gap| of(gap)).sum::<f64>() / gaps.len() as f64;
     let total = pooled(&totals).map_or_else(
         || points(terms.iter().sum()),
         |total| {
@@ -143,28 +143,30 @@ fn row(arm: &Arm<'_>, gaps: &[&Gap], scale: f64) -> Row {
         label: arm.label.clone(),
         optimum: percent(mean(|gap| gap.optimum)),
         measured: percent(mean(|gap| gap.measured)),
-        bar: bar(&terms, scale),
+        bar: bar(&terms, reach),
         terms: terms.iter().map(|term| points(*term)).collect(),
         total,
         from_table: gaps.iter().any(|gap| gap.basis == Basis::Table),
     }
 }
 
-/// Losses to the right of the middle, gains to the left, in the order of the terms.
-fn bar(terms: &[f64; 5], scale: f64) -> String {
+/// Losses to the right of the line at 0, gains to its left, in the order of the terms; `(left, right)` are the longest of each in a table.
+fn bar(terms: &[f64; 5], (left, right): (f64, f64)) -> String {
+    let scale = WIDTH / (left + right).max(1e-6);
+    let zero = left * scale;
     let mut svg = format!(
-        "<svg class=\"bar\" viewBox=\"0 0 {} 16\" preserveAspectRatio=\"none\" aria-hidden=\"true\">",
-        2.0 * HALF
+        "<svg class=\"bar\" viewBox=\"-1 0 {} 16\" preserveAspectRatio=\"none\" aria-hidden=\"true\">",
+        WIDTH + 2.0
     );
-    let (mut right, mut left) = (HALF, HALF);
+    let (mut lost, mut won) = (zero, zero);
     for (term, (_, tone, _)) in terms.iter().zip(TERMS) {
-        let length = HALF * (term.abs() / scale).min(1.0);
+        let length = term.abs() * scale;
         let x = if *term > 0.0 {
-            right += length;
-            right - length
+            lost += length;
+            lost - length
         } else {
-            left -= length;
-            left
+            won -= length;
+            won
         };
         if length >= 0.1 {
             svg.push_str(&format!(
@@ -174,8 +176,8 @@ fn bar(terms: &[f64; 5], scale: f64) -> String {
         }
     }
     svg.push_str(&format!(
-        "<path d=\"M{HALF} 0V16\" stroke=\"{}\"/></svg>",
-        Tone::Muted.hex()
+        "<path d=\"M{zero:.1} 0V16\" stroke=\"{}\"/></svg>",
+        Tone::Ink.hex()
     ));
     svg
 }

@@ -71,28 +71,43 @@ impl MeanLaw {
     }
 }
 
-/// One small panel per arm, all with the same axes.
-pub(crate) fn panels(arms: &[Arm<'_>], palette: &Palette) -> Vec<Panel> {
-    let laws: Vec<(&Arm<'_>, MeanLaw)> = arms
+/// The highest density of a run: the top of the axis that all its panels share.
+pub(crate) fn highest(arms: &[Arm<'_>]) -> f64 {
+    let policies = arms.iter().flat_map(|arm| &arm.policies);
+    policies
+        .flat_map(|policy| {
+            policy
+                .law
+                .density
+                .iter()
+                .chain(policy.law.expected.iter().flatten())
+        })
+        .fold(1.5_f64, |most, value| most.max(*value))
+}
+
+/// One small panel per arm.
+pub(crate) fn panels(arms: &[&Arm<'_>], highest: f64, palette: &Palette) -> Vec<Panel> {
+    let laws: Vec<(&&Arm<'_>, MeanLaw)> = arms
         .iter()
         .filter_map(|arm| {
             let laws: Vec<&LawOfU> = arm.policies.iter().map(|policy| &policy.law).collect();
             MeanLaw::of(&laws).map(|law| (arm, law))
         })
         .collect();
-    let highest = laws
-        .iter()
-        .flat_map(|(_, law)| law.density.iter().chain(law.expected.iter().flatten()))
-        .fold(1.5_f64, |most, value| most.max(*value));
     laws.iter()
         .map(|(arm, law)| {
             let tone = palette.tone(arm.reward);
             let mut panel = Panel::new(
                 SMALL,
-                arm.label.clone(),
+                arm.short.clone(),
                 (
                     Axis::new("u, quantile under the base", 0.0, 1.0, false),
-                    Axis::new("density of u (base: 1 everywhere)", 0.0, 1.08 * highest, false),
+                    Axis::new(
+                        "density of u (base: 1 everywhere)",
+                        0.0,
+                        1.08 * highest,
+                        false,
+                    ),
                 ),
                 alt(arm, law),
             );
@@ -101,7 +116,9 @@ pub(crate) fn panels(arms: &[Arm<'_>], palette: &Palette) -> Vec<Panel> {
             panel.lines = vec![steps("measured", &law.edges, &law.density, tone, false)];
             let aim = law.expected.as_ref().or(law.target.as_ref());
             if let Some(aim) = aim {
-                panel.lines.push(steps("aimed at", &law.edges, aim, Tone::Ink, true));
+                panel
+                    .lines
+                    .push(steps("aimed at", &law.edges, aim, Tone::Ink, true));
             }
             for line in &mut panel.lines {
                 line.name.clear();
@@ -145,7 +162,12 @@ fn bars(law: &MeanLaw, tone: Tone) -> Vec<Bar> {
                 law.edges[cell],
                 law.edges[cell + 1],
                 REACH * se,
-                law.expected.as_ref().map_or_else(String::new, |expected| format!("\naimed at {:.3}", expected[cell]))
+                law.expected
+                    .as_ref()
+                    .map_or_else(String::new, |expected| format!(
+                        "\naimed at {:.3}",
+                        expected[cell]
+                    ))
             ),
         })
         .collect()

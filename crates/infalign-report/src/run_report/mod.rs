@@ -33,14 +33,7 @@ use self::{
     words::{counted, listed},
 };
 use crate::{
-    design_panels,
-    error::Result,
-    figures::in_nats,
-    html::escape,
-    legend::legend,
-    page,
-    panel::Panel,
-    svg,
+    error::Result, figures::in_nats, html::escape, legend::legend, page, panel::Panel, svg,
     tone::Palette,
 };
 
@@ -70,13 +63,15 @@ struct RunPage<'a> {
     frontier: Vec<String>,
     has_lines: bool,
     tables: Vec<WinTable<'a>>,
+    any_predicted: bool,
     spent: Vec<Spent>,
-    laws: Vec<String>,
+    laws: Vec<Group<String>>,
     gaps: Vec<GapTable<'a>>,
     terms: Vec<(String, &'static str, &'static str)>,
     gains: Vec<Group<String>>,
     calibration: Option<CalibrationSection>,
     curves: Vec<Group<String>>,
+    metrics: Vec<(&'static str, &'static str)>,
     attacks: Vec<Group<AttackSection>>,
     samples: Samples,
     sample_policies: Vec<&'a str>,
@@ -99,11 +94,12 @@ struct AttackSection {
     words: Attack,
 }
 
-/// The colours of a run: of everything that it trained on and of its designs' curves.
-fn palette(report: &RunReport) -> Palette {
-    let mut names = design_panels::names(&report.designs);
-    names.extend(report.evaluation.policies.iter().map(|policy| &*policy.reward));
-    Palette::new(names)
+/// The colours of runs: of what they trained on, and the optimum's.
+fn palette(runs: &[&RunReport]) -> Palette {
+    let policies = runs
+        .into_iter()
+        .flat_map(|report| &report.evaluation.policies);
+    Palette::new(policies.map(|policy| &*policy.reward).chain(["optimum"]))
 }
 
 /// The rewards of the arms, each once.
@@ -148,9 +144,11 @@ impl<'a> RunPage<'a> {
     fn new(report: &'a RunReport) -> Result<Self> {
         let evaluation = &report.evaluation;
         let arms = Arm::all(evaluation);
-        let palette = palette(report);
+        let palette = palette(&[report]);
         let featured = frontier::featured(evaluation, &report.designs);
         let frontier = frontier::panels(evaluation, &report.designs, &arms, &palette)?;
+        let tables = table::win_tables(evaluation, &arms, &featured);
+        let highest = law::highest(&arms);
         let all_lines = curves::lines(&report.curves);
         let calibration = match &evaluation.diagnostics {
             Some(diagnostics) => {
@@ -173,19 +171,23 @@ impl<'a> RunPage<'a> {
             legend: legend(&rewards(&arms), &palette),
             has_lines: frontier.iter().any(|panel| !panel.lines.is_empty()),
             frontier: drawn(&frontier)?,
-            tables: table::win_tables(evaluation, &arms, &featured),
+            any_predicted: tables.iter().any(|table| table.has_predicted),
+            tables,
             spent: table::spent(evaluation, &arms),
-            laws: drawn(&law::panels(&arms, &palette))?,
+            laws: by_budget(&arms, |arms| drawn(&law::panels(arms, highest, &palette)))?,
             gaps: gap::tables(evaluation, &arms, &featured),
             terms: gap::TERMS
                 .iter()
                 .map(|(name, tone, meaning)| (tone.hex(), *name, *meaning))
                 .collect(),
-            gains: by_budget(&arms, |arms| drawn(&gain::panels(arms, &featured, &palette)))?,
+            gains: by_budget(&arms, |arms| {
+                drawn(&gain::panels(arms, &featured, &palette))
+            })?,
             calibration,
             curves: by_budget(&arms, |arms| {
                 drawn(&curves::panels(&report.curves, arms, &palette, all_lines))
             })?,
+            metrics: curves::meanings(&report.curves),
             attacks: by_budget(&arms, |arms| {
                 attack::views(evaluation, arms, &palette)
                     .into_iter()
@@ -219,7 +221,11 @@ fn setting(evaluation: &Evaluation, arms: &[Arm<'_>]) -> String {
         .judges
         .iter()
         .map(|judge| {
-            let role = if judge.training { "trained on" } else { "never seen in training" };
+            let role = if judge.training {
+                "trained on"
+            } else {
+                "never seen in training"
+            };
             format!("<code>{}</code> ({role})", escape(&judge.name))
         })
         .collect();

@@ -1,6 +1,6 @@
 //! What a reader must know before believing the figures: the results' own warnings, and what the page sees in them.
 
-use infalign::{design::Design, evaluation::Evaluation, estimate::LogProbsOf};
+use infalign::{design::Design, estimate::LogProbsOf, evaluation::Evaluation};
 
 use super::{
     answer::KL_APART,
@@ -59,7 +59,9 @@ pub(crate) fn notes(evaluation: &Evaluation, designs: &[Design], arms: &[Arm<'_>
         notes.push("Every policy was trained with one seed: intervals say how figures would vary with other prompts, not with another training run.".to_owned());
     }
     if evaluation.judges.len() < 2 {
-        notes.push("Only the training reward judges: over-optimisation of it cannot be seen.".to_owned());
+        notes.push(
+            "Only the training reward judges: over-optimisation of it cannot be seen.".to_owned(),
+        );
     }
     if evaluation.prompts < 50 {
         notes.push(format!(

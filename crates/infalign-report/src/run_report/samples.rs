@@ -64,7 +64,11 @@ impl Samples {
                 })
                 .collect();
             let prompt = shortened(&set.prompt);
-            bytes += prompt.len() + responses.iter().map(|text| text.text.len() + 400).sum::<usize>();
+            bytes += prompt.len()
+                + responses
+                    .iter()
+                    .map(|text| text.text.len() + 400)
+                    .sum::<usize>();
             if bytes > MOST_BYTES {
                 break;
             }

@@ -93,12 +93,7 @@ pub(crate) fn win_tables<'a>(
     tables
 }
 
-fn group(
-    evaluation: &Evaluation,
-    arms: &[Arm<'_>],
-    procedure: &str,
-    budget: Option<f64>,
-) -> Group {
+fn group(evaluation: &Evaluation, arms: &[Arm<'_>], procedure: &str, budget: Option<f64>) -> Group {
     let here: Vec<&Arm<'_>> = arms.iter().filter(|arm| arm.budget() == budget).collect();
     let training = &*evaluation.judges[0].name;
     let best: Vec<Option<&str>> = evaluation
@@ -117,7 +112,7 @@ fn group(
             let optimum = of(|rate| rate.optimum);
             let low = arm.win_rate(procedure, training).map(|won| won.low);
             Row {
-                label: arm.label.clone(),
+                label: arm.short.clone(),
                 seeds: arm.policies.len(),
                 kl: or_dash(arm.kl().map(|spent| kl(spent.mean))),
                 predicted: tenths(of(|rate| rate.predicted)),
@@ -146,7 +141,9 @@ fn group(
         })
         .collect();
     Group {
-        budget: budget.map_or_else(String::new, |budget| format!("KL budget {}", in_nats(budget))),
+        budget: budget.map_or_else(String::new, |budget| {
+            format!("KL budget {}", in_nats(budget))
+        }),
         rows,
     }
 }
@@ -224,13 +221,20 @@ pub(crate) fn spent(evaluation: &Evaluation, arms: &[Arm<'_>]) -> Vec<Spent> {
         Spent {
             label: arm.label.clone(),
             budget: or_dash(arm.budget().map(|budget| significant(budget, 3))),
-            beta: or_dash(arm.mean(|policy| policy.beta).map(|beta| significant(beta, 3))),
+            beta: or_dash(
+                arm.mean(|policy| policy.beta)
+                    .map(|beta| significant(beta, 3)),
+            ),
             kl: nats(&super::arm::kl),
             quantile_kl: nats(&|policy| Some(policy.quantile_kl)),
             efficiency: or_dash(arm.pooled(|policy| policy.kl_efficiency).map(|e| {
                 let mean = percent(e.mean);
                 if bounded(&e) {
-                    format!("{mean} <small>({:.1}–{:.1})</small>", 100.0 * e.low, 100.0 * e.high)
+                    format!(
+                        "{mean} <small>({:.1}–{:.1})</small>",
+                        100.0 * e.low,
+                        100.0 * e.high
+                    )
                 } else {
                     mean
                 }

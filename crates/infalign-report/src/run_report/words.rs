@@ -14,19 +14,15 @@ pub(crate) fn bounded(estimate: &Estimate) -> bool {
     estimate.low.is_finite() && estimate.high.is_finite()
 }
 
-/// `+4.1 points (95% interval +2.9 to +5.3)`.
+/// `+4.1 points (+2.9 to +5.3)`.
 pub(crate) fn points_with_interval(difference: &Estimate) -> String {
     format!("{} points ({})", points(difference.mean), span(difference))
 }
 
-/// `95% interval +2.9 to +5.3`, of a difference of win rates in points.
-pub(crate) fn span(difference: &Estimate) -> String {
+/// `+2.9 to +5.3`, of a difference of win rates in points.
+fn span(difference: &Estimate) -> String {
     if bounded(difference) {
-        format!(
-            "95% interval {} to {}",
-            points(difference.low),
-            points(difference.high)
-        )
+        format!("{} to {}", points(difference.low), points(difference.high))
     } else {
         "no interval from one prompt".to_owned()
     }
