@@ -112,3 +112,59 @@ impl Gap {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed prediction is a failed test")]
+
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        evaluation::TrainedOn,
+        procedure::{BestOf, Procedure},
+        raw::RawRewards,
+        transform::Exp,
+    };
+
+    fn table(levels: f32) -> RawRewards {
+        let rows: Vec<Vec<f32>> = (0..4u8)
+            .map(|x| {
+                (0..40u8)
+                    .map(|i| (f32::from(i) * 0.1 * (1.0 + f32::from(x)) * levels).floor())
+                    .collect()
+            })
+            .collect();
+        RawRewards::new(rows.iter().map(Vec::as_slice)).unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn the_terms_sum_to_the_whole(
+            budget in 0.05f64..2.0, sequence in -0.01f64..3.0, share in -0.1f64..1.1,
+            won in 0.3f64..1.0, tied in any::<bool>(), raw in any::<bool>(),
+        ) {
+            let procedure: Arc<dyn Procedure> = Arc::new(BestOf::new(4).unwrap());
+            let table = table(if tied { 1.0 } else { 1000.0 });
+            let trained_on = if raw {
+                TrainedOn::Raw
+            } else {
+                TrainedOn::Transform(Arc::new(Exp::new(10.0).unwrap()))
+            };
+            let predictor = Predictor::new(&trained_on, Some(&table)).unwrap();
+            let measured = Estimate::from_values(&[won, won - 0.1, won + 0.05]).unwrap();
+            let spent = Spent { budget, sequence, quantile: share * sequence };
+            let gap = Gap::new(&mut Theory::new(&procedure), &predictor, spent, measured).unwrap();
+            let sum = gap.transform + gap.calibration + gap.kl_missed + gap.kl_wasted + gap.shape;
+            prop_assert!((sum - gap.total.mean).abs() < 1e-12);
+            prop_assert!((gap.optimum - gap.measured - gap.total.mean).abs() < 1e-12);
+            prop_assert_eq!(gap.basis, if raw || tied { Basis::Table } else { Basis::Continuous });
+            // No transform, and no calibration, does better than the optimum or perfect calibration.
+            prop_assert!(gap.transform > -1e-6 && (gap.calibration >= -1e-6));
+            prop_assert!(!raw || gap.calibration == 0.0);
+        }
+    }
+}

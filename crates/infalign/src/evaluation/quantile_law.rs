@@ -214,3 +214,120 @@ fn infinite_when_null<'de, D: serde::Deserializer<'de>>(
         .map(|v| v.unwrap_or(f64::INFINITY))
         .collect())
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed construction is a failed test")]
+
+    use std::sync::Arc;
+
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::transform::{Exp, Identity};
+
+    #[test]
+    fn spreading_keeps_the_mass_and_its_place() {
+        let mut cells = vec![0.0; 4];
+        spread(&mut cells, (0.125, 0.625), 1.0);
+        spread(&mut cells, (0.75, 1.0), 2.0);
+        spread(&mut cells, (0.5, 0.5), 1.0);
+        for (got, want) in cells.iter().zip([0.25, 0.5, 1.25, 2.0]) {
+            assert!((got - want).abs() < 1e-15, "{cells:?}");
+        }
+    }
+
+    /// Every sample of one response and n = 3 of the base from a law with atoms: the mean histogram is flat.
+    #[test]
+    fn the_bases_own_law_is_flat_at_any_ties() {
+        let law = [0.5, 0.2, 0.3];
+        let mut mean = vec![0.0; CELLS];
+        for code in 0..81usize {
+            let draws = [1, 3, 9, 27].map(|place| code / place % 3);
+            let chance: f64 = draws.iter().map(|l| law[*l]).product();
+            let mut base: Vec<f32> = draws[1..].iter().map(|l| *l as f32).collect();
+            base.sort_by(f32::total_cmp);
+            let rewards = [draws[0] as f32];
+            let one = LawOfU::measured([(rewards.as_slice(), base.as_slice())]).unwrap();
+            for (mean, d) in mean.iter_mut().zip(&one.density) {
+                *mean += chance * d;
+            }
+        }
+        assert!(mean.iter().all(|d| (d - 1.0).abs() < 1e-12), "{mean:?}");
+    }
+
+    #[test]
+    fn breaking_ties_makes_ranks_uniform() {
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let mut counts = [0; 4];
+        for _ in 0..40_000 {
+            let mut draws = [0.0f32; 4];
+            draws
+                .iter_mut()
+                .for_each(|d| *d = f32::from(rng.random::<f32>() < 0.3));
+            let mut base = draws[1..].to_vec();
+            base.sort_by(f32::total_cmp);
+            counts[(3.0 * broken(&base, draws[0], &mut rng)).round() as usize] += 1;
+        }
+        // Four standard deviations of a count: 4·√(40000·3/16) = 346.
+        assert!(
+            counts.iter().all(|c| (c - 10_000i32).abs() < 350),
+            "{counts:?}"
+        );
+    }
+
+    #[test]
+    fn the_target_of_a_tilt_has_its_closed_form() {
+        let policy = TiltedPolicy::at_beta(Arc::new(Identity), 0.3).unwrap();
+        let target = Target::of_tilt(&policy);
+        let z = 0.3 * (1.0f64 / 0.3).exp_m1();
+        for (i, density) in target.cells().iter().enumerate() {
+            let at = |i: usize| (i as f64 / CELLS as f64 / 0.3).exp() * 0.3 / z;
+            let want = (at(i + 1) - at(i)) * CELLS as f64;
+            assert!((density - want).abs() < 1e-9, "{i}: {density} not {want}");
+        }
+    }
+
+    #[test]
+    fn what_is_expected_of_a_tilt_is_what_samples_show() {
+        let policy = TiltedPolicy::at_kl(Arc::new(Exp::new(-10.0).unwrap()), 0.5).unwrap();
+        let target = Target::of_tilt(&policy);
+        let expected = target.blurred(16);
+        assert!((expected.iter().sum::<f64>() / CELLS as f64 - 1.0).abs() < 1e-9);
+        // Places among 16: given u binomial, so 20000 draws of both.
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut prompts = Vec::new();
+        while prompts.len() < 20_000 {
+            let u: f64 = rng.random();
+            if rng.random::<f64>()
+                < (policy.log_density(Quantile::new(u)) - policy.log_density(Quantile::new(1.0)))
+                    .exp()
+            {
+                let mut base: Vec<f32> = (0..16).map(|_| rng.random()).collect();
+                base.sort_by(f32::total_cmp);
+                prompts.push(([u as f32], base));
+            }
+        }
+        let law =
+            LawOfU::measured(prompts.iter().map(|(u, b)| (u.as_slice(), b.as_slice()))).unwrap();
+        for (i, (got, want)) in law.density.iter().zip(&expected).enumerate() {
+            // A sample adds at most CELLS to a cell, so its variance is at most CELLS · want.
+            let allowed = 4.0 * (CELLS as f64 * want / 20_000.0).sqrt();
+            assert!((got - want).abs() < allowed, "{i}: {got} not {want}");
+        }
+        // The blur matters: the first cell's target is far lower.
+        assert!(target.cells()[0] < 0.5 * expected[0]);
+        let flat = Target(vec![1.0 / FINE as f64; FINE]).blurred(300);
+        assert!(flat.iter().all(|d| (d - 1.0).abs() < 1e-3), "{flat:?}");
+    }
+
+    #[test]
+    fn a_tables_target_is_flat_within_levels() {
+        let table = RawRewards::new([[0.0f32, 0.0, 1.0, 1.0].as_slice()]).unwrap();
+        let cells = Target::of_table(&table, 1.0).cells();
+        let high = 2.0 / (1.0 + (-1.0f64).exp());
+        assert!(cells[..10].iter().all(|d| (d - (2.0 - high)).abs() < 1e-12));
+        assert!(cells[10..].iter().all(|d| (d - high).abs() < 1e-12));
+    }
+}

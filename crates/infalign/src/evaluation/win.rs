@@ -48,3 +48,71 @@ fn sorted(side: Side<'_>) -> Vec<(f32, f64)> {
     pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     pairs
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed construction is a failed test")]
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::estimate::{OrderLaw, win_rate};
+
+    proptest! {
+        #[test]
+        fn it_is_the_double_sum_and_sides_mirror(
+            left in prop::collection::vec((-3i8..4, 0.0f64..1.0), 1..30),
+            right in prop::collection::vec((-3i8..4, 0.0f64..1.0), 1..30),
+        ) {
+            let split = |side: &[(i8, f64)]| {
+                let total: f64 = side.iter().map(|s| s.1 + 1e-9).sum();
+                let masses: Vec<f64> = side.iter().map(|s| (s.1 + 1e-9) / total).collect();
+                (masses, side.iter().map(|s| f32::from(s.0)).collect::<Vec<_>>())
+            };
+            let (p, a) = split(&left);
+            let (q, b) = split(&right);
+            let (ours, theirs) = (Side { masses: &p, rewards: &a }, Side { masses: &q, rewards: &b });
+            let mut want = 0.0;
+            for (p, a) in p.iter().zip(&a) {
+                for (q, b) in q.iter().zip(&b) {
+                    want += p * q * 0.5 * (f64::from(a > b) + f64::from(a >= b));
+                }
+            }
+            prop_assert!((judged(ours, theirs) - want).abs() < 1e-13);
+            prop_assert!((judged(ours, theirs) + judged(theirs, ours) - 1.0).abs() < 1e-13);
+            prop_assert!((judged(ours, ours) - 0.5).abs() < 1e-13);
+        }
+
+        #[test]
+        fn of_the_selecting_reward_it_is_the_merge_estimator(
+            mut a in prop::collection::vec(-3i8..4, 4..30),
+            mut b in prop::collection::vec(-3i8..4, 4..30),
+            j in 1usize..4,
+        ) {
+            a.sort_unstable();
+            b.sort_unstable();
+            let (a, b) = [&a, &b].map(|v| v.iter().map(|r| f32::from(*r)).collect::<Vec<_>>()).into();
+            let laws = [&a, &b].map(|v| OrderLaw::order(j, 4, v.len()).unwrap());
+            let got = judged(
+                Side { masses: laws[0].mass(), rewards: &a },
+                Side { masses: laws[1].mass(), rewards: &b },
+            );
+            let want = win_rate(&a, &laws[0], &b, &laws[1]).unwrap();
+            prop_assert!((got - want).abs() < 1e-13);
+        }
+    }
+
+    #[test]
+    fn a_judge_that_sees_no_difference_gives_half_and_zeros_tie() {
+        let masses = [0.25, 0.75];
+        let side = |rewards| Side {
+            masses: &masses,
+            rewards,
+        };
+        assert_eq!(judged(side(&[0.0, 0.0]), side(&[-0.0, 0.0])), 0.5);
+        assert_eq!(
+            judged(side(&[-0.0, 1.0]), side(&[0.0, 0.0])),
+            0.25 * 0.5 + 0.75
+        );
+    }
+}
