@@ -32,7 +32,7 @@ pub use kl::KlEstimator;
 pub use land::Landing;
 pub use measure::{HeldOutKl, held_out_kl};
 pub use objective::ObjectiveSpec;
-pub use price::{Controller, Price};
+pub use price::{Budget, Controller, Price};
 pub use rollout::{Draws, Prompt, Rollout, draw};
 pub use session::Session;
 pub use settings::{HeldOut, Settings};

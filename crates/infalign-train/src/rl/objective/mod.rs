@@ -113,6 +113,18 @@ impl ObjectiveSpec {
         })
     }
 
+    /// With another number of passes over a step's samples; the projection has none.
+    #[must_use]
+    pub const fn with_epochs(mut self, passes: usize) -> Self {
+        match &mut self {
+            Self::Rloo(rloo) => rloo.epochs = passes,
+            Self::Ppo(ppo) => ppo.epochs = passes,
+            Self::Grpo(grpo) => grpo.epochs = passes,
+            Self::Projection(_) => {}
+        }
+        self
+    }
+
     /// Its name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
