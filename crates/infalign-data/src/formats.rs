@@ -354,7 +354,7 @@ pub static FORMATS: &[Format] = &[
 
 /// The format of a name.
 #[must_use]
-pub fn format(name: &str) -> Option<&'static Format> {
+pub fn format_named(name: &str) -> Option<&'static Format> {
     FORMATS.iter().find(|format| format.name == name)
 }
 

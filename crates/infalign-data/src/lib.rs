@@ -25,7 +25,7 @@ pub use convert::{BadList, ConvertOptions, Converted, convert};
 pub use error::{Error, Kind, Place, Result, Role, Spot};
 pub use formats::{
     Content, FORMATS, Format, Preference, Record, RecordOptions, Records, Response, Sampled,
-    Target, format, read_records,
+    Target, format_named, read_records,
 };
 pub use inspect::{Gap, Inspection, PreferenceSummary, RewardSummary, Spread, inspect};
 pub use preferences::{PreferenceRow, Preferences, read_preferences};

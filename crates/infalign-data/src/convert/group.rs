@@ -125,7 +125,7 @@ fn take(
         });
     }
     if whole {
-        alike(&responses, &place)?;
+        alike(None, &responses, &place)?;
         let id = ids.insert(record.id, None, &place)?;
         return Ok(Some(Group {
             id,
@@ -148,8 +148,7 @@ fn take(
                 what: "this id had another prompt before; give every prompt its own id",
             });
         }
-        let first = group.responses.first();
-        alike(first.into_iter().chain(&responses), &place)?;
+        alike(group.responses.first(), &responses, &place)?;
         group.responses.extend(responses);
         return Ok(None);
     }
@@ -172,9 +171,9 @@ fn bare(reward: f32) -> Response {
 }
 
 /// All have a reward or none has; the same for tokens.
-fn alike(responses: impl IntoIterator<Item = &Response>, place: &Place) -> Result<()> {
+fn alike(before: Option<&Response>, responses: &[Response], place: &Place) -> Result<()> {
     let mut first = None;
-    for response in responses {
+    for response in before.into_iter().chain(responses) {
         let has = (response.reward.is_some(), response.sampled.is_some());
         let (reward, _) = *first.get_or_insert(has);
         if first != Some(has) {

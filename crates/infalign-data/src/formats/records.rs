@@ -4,7 +4,7 @@ use std::{collections::VecDeque, path::Path, sync::Arc};
 
 use serde_json::Value;
 
-use super::{FORMATS, Format, Raw, Record, format, source::Source};
+use super::{FORMATS, Format, Raw, Record, format_named, source::Source};
 use crate::{
     error::{Error, Result},
     texts::{BadRows, OnBadRow, rows::Fault},
@@ -77,7 +77,8 @@ impl Records {
         }
         let (format, why) = match &options.format {
             Some(name) => {
-                let known = format(name).ok_or_else(|| Error::NoSuchFormat { name: name.clone() });
+                let known =
+                    format_named(name).ok_or_else(|| Error::NoSuchFormat { name: name.clone() });
                 (known?, "named".to_owned())
             }
             None => recognise(&mut head, &file)?,

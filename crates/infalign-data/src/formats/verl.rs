@@ -15,7 +15,7 @@ use super::{
 };
 use crate::error::Result;
 
-pub(super) const EXAMPLE: &str = r#"{"data_source": "gsm8k", "prompt": [{"role": "user", "content": "2 + 2?"}], "ability": "math", "reward_model": {"style": "rule", "ground_truth": "4"}, "extra_info": {"split": "train", "index": 0}}"#;
+pub(super) const EXAMPLE: &str = r#"{"data_source": "gsm8k", "prompt": [{"role": "user", "content": "2 + 2?"}], "ability": "math", "reward_model": {"style": "rule", "ground_truth": "4"}, "extra_info": {"split": "train", "index": 0}, "responses": ["4", "5"]}"#;
 
 pub(super) fn recognise(raw: &Raw) -> Option<&'static str> {
     let object = raw.given("reward_model").is_some_and(Value::is_object);
