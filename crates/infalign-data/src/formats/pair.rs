@@ -124,7 +124,6 @@ pub(super) fn preference(
     margin: Option<f64>,
     said: bool,
 ) -> Preference {
-    #[expect(clippy::float_cmp, reason = "a tie is two equal values")]
     let tie = said || margin == Some(0.0) || chosen == rejected;
     Preference {
         chosen,

@@ -112,6 +112,15 @@ fn every_example_is_of_its_own_format() {
     assert!(format_named("trl").is_none());
 }
 
+/// Format, id, prompt, answer, content.
+type Meaning = (
+    &'static str,
+    Option<&'static str>,
+    Option<Turns>,
+    Option<&'static str>,
+    Content,
+);
+
 #[test]
 fn what_the_examples_mean() {
     let question = || Turns::Messages(vec![user("2 + 2?")]);
@@ -137,8 +146,7 @@ fn what_the_examples_mean() {
         }),
         ..plain("4")
     };
-    // format, id, prompt, answer, content
-    let cases: Vec<(&str, Option<&str>, Option<Turns>, Option<&str>, Content)> = vec![
+    let cases: Vec<Meaning> = vec![
         (
             "rollout-shard",
             Some("a"),
