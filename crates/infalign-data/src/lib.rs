@@ -8,7 +8,11 @@
 //! [`read_scoring`]).
 
 mod calibration;
+mod convert;
 mod error;
+mod formats;
+mod inspect;
+mod preferences;
 mod read;
 mod rollouts;
 mod run;
@@ -17,7 +21,14 @@ mod texts;
 mod write;
 
 pub use calibration::{Calibration, read_calibration, write_calibration};
+pub use convert::{BadList, ConvertOptions, Converted, convert};
 pub use error::{Error, Kind, Place, Result, Role, Spot};
+pub use formats::{
+    Content, FORMATS, Format, Preference, Record, RecordOptions, Records, Response, Sampled,
+    Target, format_named, read_records,
+};
+pub use inspect::{Gap, Inspection, PreferenceSummary, RewardSummary, Spread, inspect};
+pub use preferences::{PreferenceRow, Preferences, read_preferences};
 pub use read::{ReadOptions, read_csv, read_jsonl, read_parquet, read_table};
 pub use rollouts::{
     Metadata, REWARD_KEY, RewardRow, RolloutRow, Shard, ShardRow, open_rewards, open_rollouts,

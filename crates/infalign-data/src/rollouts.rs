@@ -23,6 +23,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use crate::error::{Error, Result};
 pub use shard::{Shard, ShardRow};
+pub(crate) use shard::{guarded, undecodable, write as write_shard};
 
 /// What a shard says about itself.
 pub type Metadata = BTreeMap<String, String>;
