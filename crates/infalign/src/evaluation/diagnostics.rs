@@ -57,8 +57,8 @@ pub struct Planned {
 pub struct CalibrationDiagnostics {
     /// Prompts in both the table and the fresh responses.
     pub prompts: usize,
-    /// Rollouts per prompt of the table: fewest, median, most.
-    pub k: (usize, usize, usize),
+    /// Rollouts per prompt of the table.
+    pub k: Rollouts,
     /// Fresh responses per prompt.
     pub held_out: usize,
     /// Histogram of Ĉ of one fresh response per prompt, ties broken at random, with the tests that need independent values: χ² and
@@ -78,6 +78,18 @@ pub struct CalibrationDiagnostics {
     pub flat_prompts: usize,
     /// The rollouts that each design needs.
     pub needed_k: Vec<NeededK>,
+}
+
+/// Rollouts per prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Rollouts {
+    /// The fewest of a prompt.
+    pub fewest: usize,
+    /// The median over prompts.
+    pub median: usize,
+    /// The most of a prompt.
+    pub most: usize,
 }
 
 /// Quantiles over prompts of the standard deviation of a prompt's raw rewards.
@@ -158,10 +170,15 @@ pub fn diagnose(
     } else {
         Some(calibration_error(&predicted, &outcomes, CELLS)?)
     };
+    let (fewest, median, most) = all.k();
     let (spread, flat_prompts) = spread(table);
     Ok(Some(CalibrationDiagnostics {
         prompts: held.len(),
-        k: all.k(),
+        k: Rollouts {
+            fewest,
+            median,
+            most,
+        },
         held_out: held.iter().map(|p| p.fresh.len()).min().unwrap_or(0),
         pit: Pit::new(&first, CELLS, Resolution::Continuous)?,
         law,
@@ -169,7 +186,7 @@ pub fn diagnose(
         spread,
         tie_share: all.tie_share(),
         flat_prompts,
-        needed_k: needed(planned, all.k().1)?,
+        needed_k: needed(planned, median)?,
     }))
 }
 
@@ -233,4 +250,128 @@ fn needed(planned: &[Planned], k: usize) -> Result<Vec<NeededK>> {
         });
     }
     Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed diagnosis is a failed test")]
+
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::{
+        procedure::{BestOf, Rewind},
+        transform::Exp,
+    };
+
+    fn rows(prompts: usize, k: usize, seed: u64, map: impl Fn(f32) -> f32) -> Vec<Vec<f32>> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut row = || (0..k).map(|_| map(rng.random())).collect();
+        (0..prompts).map(|_| row()).collect()
+    }
+
+    fn against(table: &[Vec<f32>], fresh: &[Vec<f32>]) -> CalibrationDiagnostics {
+        let ids: Vec<String> = (0..table.len()).map(|i| i.to_string()).collect();
+        let prompts: Vec<CalibratedPrompt<'_>> = ids
+            .iter()
+            .zip(table.iter().zip(fresh))
+            .map(|(id, (rollouts, fresh))| CalibratedPrompt {
+                id,
+                rollouts,
+                fresh,
+            })
+            .collect();
+        diagnose(&prompts, &[], 1).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_right_calibration_passes_and_another_base_fails() {
+        let table = rows(400, 200, 1, |u| u);
+        let right = against(&table, &rows(400, 20, 2, |u| u));
+        assert!(right.pit.kolmogorov_smirnov_p > 0.01 && right.pit.chi_squared_p > 0.01);
+        let error = right.error.unwrap();
+        // 4000 pairs in 10 cells: floor near √(2/π)·0.41/20 = 0.016.
+        assert!(error.floor < 0.025 && error.expected < 1.6 * error.floor);
+        // Fresh responses of a worse base: too many in the lowest cell; they still beat one another with another chance.
+        let wrong = against(&table, &rows(400, 20, 2, |u| u * u));
+        assert!(wrong.pit.kolmogorov_smirnov_p < 1e-6 && wrong.law.density[0] > 2.0);
+        assert!(wrong.error.unwrap().expected > 0.1);
+    }
+
+    #[test]
+    fn ties_do_not_fail_a_right_calibration() {
+        let coarse = |u: f32| (3.0 * u).floor();
+        let got = against(&rows(400, 60, 3, coarse), &rows(400, 8, 4, coarse));
+        assert!(got.pit.kolmogorov_smirnov_p > 0.01, "{:?}", got.pit);
+        assert!((got.tie_share - 1.0 / 3.0).abs() < 0.01);
+        for (d, se) in got.law.density.iter().zip(&got.law.standard_error) {
+            assert!((d - 1.0).abs() < 4.5 * se);
+        }
+    }
+
+    #[test]
+    fn spread_and_flat_prompts_by_hand() {
+        let table = [vec![1.0, 3.0], vec![5.0, 5.0], vec![0.0, 8.0]];
+        let got = against(&table, &[vec![2.0], vec![5.0], vec![]]);
+        assert_eq!((got.prompts, got.held_out, got.flat_prompts), (2, 1, 1));
+        // Deviations 0, 1, 4.
+        for (got, want) in got
+            .spread
+            .values
+            .iter()
+            .zip([0.0, 0.2, 0.5, 1.0, 2.5, 3.4, 4.0])
+        {
+            assert!((got - want).abs() < 1e-12);
+        }
+        assert!(got.error.is_none());
+        assert_eq!((got.k.fewest, got.k.median, got.k.most), (2, 2, 2));
+    }
+
+    #[test]
+    fn every_plan_once_and_only_what_finite_k_knows() {
+        let table = rows(3, 50, 5, |u| u);
+        let prompts: Vec<CalibratedPrompt<'_>> = table
+            .iter()
+            .map(|row| CalibratedPrompt {
+                id: "x",
+                rollouts: row,
+                fresh: &row[..1],
+            })
+            .collect();
+        let transform: Arc<dyn Transform> = Arc::new(Exp::new(10.0).unwrap());
+        let plan = |procedure: Arc<dyn Procedure>| Planned {
+            transform: Arc::clone(&transform),
+            procedure,
+            kl: 0.5,
+        };
+        let best: Arc<dyn Procedure> = Arc::new(BestOf::new(4).unwrap());
+        let rewind: Arc<dyn Procedure> = Arc::new(Rewind::new(0.5, 4).unwrap());
+        let plans = [plan(Arc::clone(&best)), plan(rewind), plan(best)];
+        let got = diagnose(&prompts, &plans, 0).unwrap().unwrap().needed_k;
+        let [row] = got.as_slice() else {
+            unreachable!("one plan that finite K knows")
+        };
+        assert!(row.cost.unwrap() > WANTED && row.k.unwrap() > 50, "{row:?}");
+    }
+
+    #[test]
+    fn edges() {
+        assert!(matches!(diagnose(&[], &[], 0), Err(Error::Empty { .. })));
+        let one = |rollouts, fresh| {
+            let prompt = CalibratedPrompt {
+                id: "x",
+                rollouts,
+                fresh,
+            };
+            diagnose(&[prompt], &[], 0)
+        };
+        assert_eq!(one(&[1.0, 2.0], &[]), Ok(None));
+        assert!(matches!(
+            one(&[], &[1.0]),
+            Err(Error::NoRewards { prompt: 0 })
+        ));
+        let nan = one(&[1.0, 2.0], &[1.0, f32::NAN]);
+        assert!(matches!(nan, Err(Error::BadReward { index: 1, .. })));
+    }
 }

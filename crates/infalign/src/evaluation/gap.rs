@@ -1,16 +1,24 @@
 //! Where the distance to the optimum is lost: transform, calibration, KL missed, KL wasted, shape.
 //!
-//! With B the KL budget, s the measured sequence KL, q the measured quantile KL, W* the optimum, V and P the predictions with perfect and
-//! with the given calibration (`prediction.rs`), W the measured win rate,
+//! With B the KL budget, s the measured sequence KL, q the part of s that went into the reward's quantiles, W* the optimum, V and P the
+//! predictions with perfect and with the given calibration (`prediction.rs`), W the measured win rate,
 //!
 //! ```text
 //! W*(B) − W = [W*(B) − V(B)] + [V(B) − P(B)] + [P(B) − P(s)] + [P(s) − P(q)] + [P(q) − W]
 //!              transform        calibration     KL missed       KL wasted       shape
 //! ```
 //!
-//! a telescope, so the terms sum to the whole. Only W has an interval; s and q are taken at their means. Two readings to keep in mind:
-//! q is of the law averaged over prompts, so `raw`, which spends unevenly by design, counts that as wasted and gets it back in shape; and
-//! a table of K rollouts turns some KL into its own noise, which counts as wasted too.
+//! a telescope, so the terms sum to the whole. Only W has an interval; s and q are taken at their means.
+//!
+//! The quantile KL is measured through ranks among n responses, in cells, of one law for all prompts: even the target itself shows only
+//! the share c of its KL there, c the KL efficiency's ceiling (for `raw`, which spends unevenly over prompts by design, c is low). So
+//!
+//! ```text
+//! q = min(s, measured quantile KL / c)
+//! ```
+//!
+//! and a policy that is its own target loses nothing here. A table of K rollouts turns some KL into its own noise: that is wasted KL, and
+//! as P counts it too, shape is then low by as much.
 //!
 //! | case | result |
 //! |---|---|
@@ -36,8 +44,9 @@ pub enum Basis {
 
 /// Distance of a policy's win rate to the optimum's at the KL budget, in win rate (0.01 is a point), in five terms that sum to the whole.
 ///
-/// With B the budget, s the measured sequence KL, q the measured quantile KL, W* the optimum, V the prediction of this reward with perfect
-/// calibration, P its prediction as calibrated, and W the measured win rate by the training reward. A term may be negative.
+/// With B the budget, s the measured sequence KL, q the part of s that went into the reward's quantiles (`quantile_kl` over
+/// `kl_efficiency_ceiling`, at most s), W* the optimum, V the prediction of this reward with perfect calibration, P its prediction as
+/// calibrated, and W the measured win rate by the training reward. A term may be negative.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Gap {
@@ -59,9 +68,9 @@ pub struct Gap {
     pub calibration: f64,
     /// P(B) − P(s): more or less KL was spent than asked for.
     pub kl_missed: f64,
-    /// P(s) − P(q): KL that went elsewhere than into the reward's quantiles (or, for `raw`, unevenly over prompts).
+    /// P(s) − P(q): KL that went elsewhere than into the reward's quantiles. At least 0, as P rises with KL.
     pub kl_wasted: f64,
-    /// P(q) − W: as much quantile KL as this, but a law of u of another shape than the target's.
+    /// P(q) − W: as much useful KL as this, but a law of u of another shape than the target's.
     pub shape: f64,
     /// W*(B) − W, with the uncertainty of W: the sum of the five terms.
     pub total: Estimate,
@@ -74,8 +83,8 @@ pub(super) struct Spent {
     pub(super) budget: f64,
     /// Measured per sequence.
     pub(super) sequence: f64,
-    /// Measured in the law of u.
-    pub(super) quantile: f64,
+    /// What of it went into the reward's quantiles.
+    pub(super) useful: f64,
 }
 
 impl Gap {
@@ -90,7 +99,7 @@ impl Gap {
         let perfect = predictor.perfect(theory, spent.budget)?;
         let predicted = predictor.calibrated(theory, spent.budget)?;
         let at_sequence = predictor.calibrated(theory, spent.sequence)?;
-        let at_quantile = predictor.calibrated(theory, spent.quantile)?;
+        let at_useful = predictor.calibrated(theory, spent.useful)?;
         Ok(Self {
             procedure: theory.procedure().to_string(),
             basis: predictor.basis(),
@@ -101,8 +110,8 @@ impl Gap {
             transform: optimum - perfect,
             calibration: perfect - predicted,
             kl_missed: predicted - at_sequence,
-            kl_wasted: at_sequence - at_quantile,
-            shape: at_quantile - measured.mean,
+            kl_wasted: at_sequence - at_useful,
+            shape: at_useful - measured.mean,
             total: Estimate {
                 mean: optimum - measured.mean,
                 low: optimum - measured.high,
@@ -156,7 +165,7 @@ mod tests {
             };
             let predictor = Predictor::new(&trained_on, Some(&table)).unwrap();
             let measured = Estimate::from_values(&[won, won - 0.1, won + 0.05]).unwrap();
-            let spent = Spent { budget, sequence, quantile: share * sequence };
+            let spent = Spent { budget, sequence, useful: share * sequence };
             let gap = Gap::new(&mut Theory::new(&procedure), &predictor, spent, measured).unwrap();
             let sum = gap.transform + gap.calibration + gap.kl_missed + gap.kl_wasted + gap.shape;
             prop_assert!((sum - gap.total.mean).abs() < 1e-12);

@@ -13,7 +13,7 @@ use crate::{
     Result, Warning,
     estimate::{
         Estimate, LogProbsOf, PromptMeans, Resolution, SequenceKl, SequenceKlEstimator, k1,
-        kl_efficiency, quantile_kl,
+        kl_efficiency, kl_of_ranks, quantile_kl,
     },
     raw::RawRewards,
     recorded::split::stream,
@@ -32,6 +32,8 @@ pub(super) struct Measured<'a> {
     win_rates: Vec<Vec<Estimate>>,
     kl: Option<SequenceKl>,
     quantile_kl: Estimate,
+    /// Cells of the quantile KL.
+    bins: usize,
     kl_efficiency: Option<Estimate>,
     law: LawOfU,
 }
@@ -76,6 +78,7 @@ impl<'a> Measured<'a> {
             win_rates,
             kl,
             quantile_kl: quantile.estimate,
+            bins: quantile.bins,
             kl_efficiency: efficiency,
             law,
         })
@@ -92,6 +95,7 @@ impl<'a> Measured<'a> {
         let predictor = Predictor::new(&policy.trained_on, table);
         let spent = self.kl.map(|kl| kl.rao_blackwell.unwrap_or(kl.k1).mean);
         self.warn(spent, warnings);
+        let ceiling = self.efficiency_ceiling(predictor.as_ref(), spent)?;
         let (mut rows, mut gaps) = (Vec::new(), Vec::new());
         for (theory, (procedure, won)) in theories
             .iter_mut()
@@ -123,17 +127,20 @@ impl<'a> Measured<'a> {
             let Some(predictor) = &predictor else {
                 continue;
             };
-            let predict =
-                |kl: Option<f64>| kl.map(|kl| predictor.calibrated(theory, kl)).transpose();
-            row.predicted = predict(policy.kl_budget)?;
-            row.predicted_at_measured_kl = predict(spent)?;
             if let (Some(budget), Some(sequence)) = (policy.kl_budget, spent) {
                 let spent = Spent {
                     budget,
                     sequence,
-                    quantile: self.quantile_kl.mean,
+                    useful: sequence.min(self.quantile_kl.mean / ceiling.unwrap_or(1.0)),
                 };
-                gaps.push(Gap::new(theory, predictor, spent, won[0])?);
+                let gap = Gap::new(theory, predictor, spent, won[0])?;
+                row.predicted = Some(gap.predicted);
+                row.predicted_at_measured_kl = Some(gap.predicted_at_measured_kl);
+                gaps.push(gap);
+            } else {
+                let at = |kl: Option<f64>| kl.map(|kl| predictor.calibrated(theory, kl));
+                row.predicted = at(policy.kl_budget).transpose()?;
+                row.predicted_at_measured_kl = at(spent).transpose()?;
             }
         }
         let aim = policy.kl_budget.or(spent);
@@ -155,11 +162,29 @@ impl<'a> Measured<'a> {
             kl: self.kl,
             quantile_kl: self.quantile_kl,
             kl_efficiency: self.kl_efficiency,
+            kl_efficiency_ceiling: ceiling,
             win_rates: rows,
             law,
             behaviour: self.behaviour,
             gap: gaps,
         })
+    }
+
+    /// The KL efficiency that the target itself shows at this KL, seen through as many responses and cells; `None` without a target.
+    fn efficiency_ceiling(
+        &self,
+        predictor: Option<&Predictor>,
+        spent: Option<f64>,
+    ) -> Result<Option<f64>> {
+        let (Some(predictor), Some(kl)) = (predictor, spent) else {
+            return Ok(None);
+        };
+        let Some(target) = predictor.target(kl)? else {
+            return Ok(None);
+        };
+        let shown = kl_of_ranks(&target.places(self.base_samples), self.bins)?;
+        let ceiling = shown / kl;
+        Ok((ceiling > 0.0).then_some(ceiling))
     }
 
     fn warn(&self, spent: Option<f64>, warnings: &mut Vec<Warning>) {

@@ -34,7 +34,7 @@ pub use answer::{
     Behaviour, Comparison, Duel, Evaluation, Judge, MeanReward, PolicyResult, WinRate,
 };
 pub use attack::{AttackPoint, AttackSuccess};
-pub use diagnostics::{CalibrationDiagnostics, NeededK, Planned, Spread, diagnose};
+pub use diagnostics::{CalibrationDiagnostics, NeededK, Planned, Rollouts, Spread, diagnose};
 pub use evaluate::evaluate;
 pub use gap::{Basis, Gap};
 pub use quantile_law::LawOfU;

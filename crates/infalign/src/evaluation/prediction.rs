@@ -41,6 +41,8 @@ pub(super) const TIED: f64 = 0.05;
 pub(super) struct Theory {
     deployment: Deployment,
     solver: Solver,
+    /// (κ, W*(κ)) of every optimum found: policies share budgets.
+    found: Vec<(f64, f64)>,
     /// Caveats of the first optimum that was asked for.
     pub(super) warnings: Option<Vec<Warning>>,
 }
@@ -51,6 +53,7 @@ impl Theory {
         Self {
             solver: Solver::new(deployment.clone()),
             deployment,
+            found: Vec::new(),
             warnings: None,
         }
     }
@@ -61,13 +64,18 @@ impl Theory {
 
     /// W*(κ): the most that any policy wins.
     pub(super) fn optimum(&mut self, kl: f64) -> Result<f64> {
-        within_reach(kl, |kl| {
+        if let Some((_, win_rate)) = self.found.iter().find(|f| f.0 == kl) {
+            return Ok(*win_rate);
+        }
+        let win_rate = within_reach(kl, |kl| {
             let optimum = self.solver.at_kl(kl)?;
             if self.warnings.is_none() {
                 self.warnings = Some(self.solver.warnings(&optimum));
             }
             Ok(optimum.win_rate)
-        })
+        })?;
+        self.found.push((kl, win_rate));
+        Ok(win_rate)
     }
 }
 

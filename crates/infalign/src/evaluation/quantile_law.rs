@@ -165,8 +165,8 @@ impl Target {
         sums.map(|mass| mass * CELLS as f64).collect()
     }
 
-    /// The density that places among n responses of the base show.
-    fn blurred(&self, n: usize) -> Vec<f64> {
+    /// Mass of each place 0…n among n responses of the base.
+    pub(super) fn places(&self, n: usize) -> Vec<f64> {
         let mut places = vec![0.0; n + 1];
         let mut weights = Vec::with_capacity(n + 1);
         for (i, mass) in self.0.iter().enumerate().filter(|(_, m)| **m > 0.0) {
@@ -177,14 +177,16 @@ impl Target {
                 *place += mass * weight;
             }
         }
+        places
+    }
+
+    /// The density that places among n responses of the base show.
+    fn blurred(&self, n: usize) -> Vec<f64> {
         let mut cells = vec![0.0; CELLS];
         let whole = n as f64 + 1.0;
-        for (h, mass) in places.iter().enumerate() {
-            spread(
-                &mut cells,
-                (h as f64 / whole, (h as f64 + 1.0) / whole),
-                *mass,
-            );
+        for (h, mass) in self.places(n).iter().enumerate() {
+            let h = h as f64;
+            spread(&mut cells, (h / whole, (h + 1.0) / whole), *mass);
         }
         cells.iter().map(|mass| mass * CELLS as f64).collect()
     }

@@ -261,6 +261,15 @@ fn a_simulated_tilt_is_what_design_says() {
     );
     let efficiency = exp.kl_efficiency.unwrap();
     assert!((efficiency.mean - 2.0 * exp.quantile_kl.mean).abs() < 1e-9);
+    // The target itself shows this much through 64 responses: what is measured is near it, and nothing counts as wasted.
+    let ceiling = exp.kl_efficiency_ceiling.unwrap();
+    assert!((0.85..0.99).contains(&ceiling), "{ceiling}");
+    near(efficiency, ceiling, "KL efficiency");
+    assert!(
+        exp.gap
+            .iter()
+            .all(|g| g.kl_wasted < 0.01 && g.shape.abs() < 0.02)
+    );
     let (expected, law) = (exp.law.expected.as_ref().unwrap(), &exp.law);
     for (i, want) in expected.iter().enumerate() {
         let off = (law.density[i] - want) / law.standard_error[i];
@@ -389,8 +398,12 @@ fn a_policy_calibrated_from_few_rollouts_is_what_finite_k_says() {
 
     let diagnostics = got.diagnostics.unwrap();
     assert_eq!(
-        (diagnostics.k, diagnostics.held_out, diagnostics.prompts),
-        ((k, k, k), M, prompts)
+        (
+            diagnostics.k.median,
+            diagnostics.held_out,
+            diagnostics.prompts
+        ),
+        (k, M, prompts)
     );
     assert!(diagnostics.pit.kolmogorov_smirnov_p > 1e-3 && diagnostics.pit.chi_squared_p > 1e-3);
     let error = diagnostics.error.unwrap();
@@ -509,6 +522,13 @@ fn ties_are_predicted_from_the_table() {
             assert!(row.win_rate.low < row.optimum.unwrap());
         }
         assert_eq!(policy.kl.unwrap().rao_blackwell, None);
+        let ceiling = policy.kl_efficiency_ceiling.unwrap();
+        near(
+            policy.kl_efficiency.unwrap(),
+            ceiling,
+            "KL efficiency of a target",
+        );
+        assert!(policy.gap.iter().all(|g| g.kl_wasted < 0.02));
         for (i, want) in policy.law.expected.as_ref().unwrap().iter().enumerate() {
             let (got, se) = (policy.law.density[i], policy.law.standard_error[i]);
             assert!(
