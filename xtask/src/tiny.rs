@@ -21,7 +21,7 @@ const LINES_SEED: u64 = 1;
 const ASSETS: &str = "crates/infalign-tavern/assets/policy";
 /// How it learns: one thread, so that the same machine gives the same bytes.
 const TRAINING: &[&str] = &[
-    "--epochs=2",
+    "--steps=900",
     "--context=64",
     "--batch-size=64",
     "--learning-rate=4e-3",
