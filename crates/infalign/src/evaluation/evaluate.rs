@@ -6,7 +6,7 @@ use super::{
     CalibrationDiagnostics, Deployed, Evaluation, Planned, Question, Samples,
     behaviour::behaviour,
     diagnose,
-    executed::{Deployment, Executed, PerJudge, compare, duel},
+    executed::{Executed, Opponent, PerJudge, compare, duel},
     measured::Measured,
     prediction::{TIED, Theory},
     samples::TrainedOn,
@@ -28,10 +28,10 @@ pub fn evaluate(samples: &Samples<'_>, question: &Question) -> Result<Evaluation
         let rows = samples.calibration.iter().map(|p| p.rollouts);
         Some(RawRewards::new(rows)?)
     };
-    let deployed: Vec<Deployment<'_>> = question
+    let deployed: Vec<Opponent<'_>> = question
         .procedures
         .iter()
-        .map(|procedure| Deployment::new(procedure, &samples.base))
+        .map(|procedure| Opponent::new(procedure, &samples.base))
         .collect::<Result<_>>()?;
     let mut evaluation = Evaluation {
         base: question.base.clone(),
