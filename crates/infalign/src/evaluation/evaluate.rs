@@ -16,9 +16,18 @@ use crate::{Result, Warning, raw::RawRewards};
 /// Measures policies against the base.
 ///
 /// # Errors
-/// [`crate::Error::Empty`], [`crate::Error::Responses`], [`crate::Error::Response`], [`crate::Error::Duplicate`] for samples that do not fit; [`crate::Error::TooFewFresh`]
-/// for a procedure that draws more than there are; [`crate::Error::Unsupported`] for one that samples cannot execute, or voting without answers;
-/// [`crate::Error::Unknown`] for a pair that names no policy; [`crate::Error::BadValue`] for log-probabilities that are none.
+/// For samples that do not fit, [`Error::Empty`], [`Error::Responses`], [`Error::Response`], [`Error::Duplicate`]; [`Error::TooFewFresh`]
+/// for a procedure that draws more than there are; [`Error::Unsupported`] for one that samples cannot execute, or voting without answers;
+/// [`Error::Unknown`] for a pair that names no policy; [`Error::BadValue`] for log-probabilities that are none.
+///
+/// [`Error::Empty`]: crate::Error::Empty
+/// [`Error::Responses`]: crate::Error::Responses
+/// [`Error::Response`]: crate::Error::Response
+/// [`Error::Duplicate`]: crate::Error::Duplicate
+/// [`Error::TooFewFresh`]: crate::Error::TooFewFresh
+/// [`Error::Unsupported`]: crate::Error::Unsupported
+/// [`Error::Unknown`]: crate::Error::Unknown
+/// [`Error::BadValue`]: crate::Error::BadValue
 pub fn evaluate(samples: &Samples<'_>, question: &Question) -> Result<Evaluation> {
     question.check()?;
     samples.check(&question.judges)?;

@@ -55,7 +55,7 @@
 //! | `question`, `samples` | what is asked, and of what |
 //! | `evaluate`, `measured` | from samples to the answer; one policy of it |
 //! | `executed`, `selection`, `win` | procedures run on samples: which responses they output, and who wins |
-//! | `quantile_law` | the law of u, measured and aimed at |
+//! | `quantile_law`, `target` | the law of u, measured; what was aimed at |
 //! | `prediction`, `gap` | what the theory says, and where the distance to the optimum is lost |
 //! | `behaviour`, `attack` | rewards, lengths; the jailbreak view |
 //! | `diagnostics` | is the calibration right? |
@@ -73,6 +73,7 @@ mod quantile_law;
 mod question;
 mod samples;
 mod selection;
+mod target;
 mod win;
 
 pub use answer::{
