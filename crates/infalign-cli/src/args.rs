@@ -2,6 +2,7 @@
 
 mod language;
 mod machine;
+mod reward;
 mod training;
 
 use std::{num::NonZero, path::PathBuf};
@@ -10,6 +11,7 @@ use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
 pub(crate) use language::{Devices, Dress, LongPrompts, Sample, Score};
 pub(crate) use machine::Machine;
+pub(crate) use reward::{Reward, RewardCommand, RewardEval, RewardTrain};
 pub(crate) use training::{Pretrain, Sft, Training};
 
 /// Inference-aware alignment of language models.
@@ -38,6 +40,7 @@ pub(crate) enum Command {
     Sft(Box<Sft>),
     Sample(Box<Sample>),
     Score(Box<Score>),
+    Reward(Reward),
     Devices(Devices),
     Procedures(List),
     Transforms(List),

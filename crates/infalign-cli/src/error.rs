@@ -25,6 +25,9 @@ pub enum Error {
     /// A training run.
     #[error(transparent)]
     Training(#[from] infalign_train::Error),
+    /// A reward.
+    #[error(transparent)]
+    Reward(#[from] infalign_reward::Error),
     /// A run was asked to stop, and has saved.
     #[error("{0}")]
     Interrupted(String),
@@ -61,6 +64,7 @@ impl Error {
             Self::Data(error) => code(error.kind()),
             Self::Model(error) => code(error.kind()),
             Self::Training(error) => code(error.kind()),
+            Self::Reward(error) => code(error.kind()),
             Self::Busy(_) => 1,
             Self::Interrupted(_) => INTERRUPTED,
             Self::Report(infalign_report::Error::Format { .. }) => 2,

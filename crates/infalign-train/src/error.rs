@@ -17,6 +17,9 @@ pub enum Error {
     /// A model, its files or its numbers.
     #[error(transparent)]
     Model(#[from] infalign_lm::Error),
+    /// Numbers that an estimate refuses.
+    #[error(transparent)]
+    Mathematics(#[from] infalign::Error),
     /// A file could not be read.
     #[error("cannot read {}: {source}; check the disk and try again", path.display())]
     Read {
@@ -146,6 +149,18 @@ pub enum Error {
     )]
     TooLong {
         /// Where the example stands.
+        place: String,
+        /// Its tokens.
+        tokens: usize,
+        /// The most that fit.
+        allowed: usize,
+    },
+    /// A side of a preference that the model cannot read whole.
+    #[error(
+        "{place}: {tokens} tokens, the model takes from 1 to {allowed}; shorten the text, or leave the preference out"
+    )]
+    PairLength {
+        /// Which preference and side.
         place: String,
         /// Its tokens.
         tokens: usize,

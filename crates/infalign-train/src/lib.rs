@@ -5,6 +5,7 @@ mod error;
 mod interrupt;
 pub mod order;
 mod pack;
+pub mod preference;
 pub mod schedule;
 pub mod supervised;
 pub mod telemetry;

@@ -20,6 +20,7 @@ use std::path::Path;
 
 pub use data::{Data, Rows};
 pub use output::{ADAPTER_FILES, MODEL_FILES, write_adapter, write_model};
+pub(crate) use output::{begin, into_place};
 pub use policy::{Base, Lora, Policy};
 pub use session::Session;
 pub use settings::{Habits, Settings};
