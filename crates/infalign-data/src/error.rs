@@ -284,6 +284,74 @@ pub enum Error {
         /// What the decoder said.
         what: String,
     },
+    /// A Parquet file that is not a shard of the kind asked for.
+    #[error(
+        "{file}: not a shard of {kind}: {what}; make the shard again, or bring the file into this form with `infalign data convert`"
+    )]
+    Shard {
+        /// The file.
+        file: String,
+        /// "rollouts" or "rewards".
+        kind: &'static str,
+        /// What is missing or of another type.
+        what: String,
+    },
+    /// The numbers of tokens per response do not add up to the tokens that are there.
+    #[error(
+        "{place}: the responses have {announced} tokens together, but `token_ids` holds {held}; every response needs its own number of tokens in `tokens`"
+    )]
+    TokenCount {
+        /// Where.
+        place: Place,
+        /// The sum of `tokens`.
+        announced: i64,
+        /// The length of `token_ids`.
+        held: usize,
+    },
+    /// A data file of no format that is known.
+    #[error(
+        "{file}: its rows are of no known format{}; name the format, or bring the rows into one of these:{}",
+        if found.is_empty() { String::new() } else { format!(" (columns: {})", quoted(found)) },
+        formats()
+    )]
+    UnknownRecords {
+        /// The file.
+        file: String,
+        /// The columns of its first row.
+        found: Vec<String>,
+    },
+    /// A format that does not exist.
+    #[error("there is no format `{name}`; the formats are:{}", formats())]
+    NoSuchFormat {
+        /// As it was given.
+        name: String,
+    },
+    /// Data that do not hold what they shall be converted to.
+    #[error("{file}: `{format}` data hold no {to}; they {gives}")]
+    CannotConvert {
+        /// The file.
+        file: String,
+        /// Its format.
+        format: &'static str,
+        /// What was asked for.
+        to: &'static str,
+        /// What they can become.
+        gives: String,
+    },
+    /// A log-probability that is NaN or infinite.
+    #[error(
+        "{place}, column `{column}`, response {response}: the log-probability is {value}, expected a finite number; sample the response again"
+    )]
+    NotALogProbability {
+        /// Where.
+        place: Place,
+        /// The column.
+        column: String,
+        /// The 1-based position in the list.
+        response: usize,
+        /// What stands there.
+        value: f32,
+    },
     /// A table that a file could not hold, or hold unambiguously.
     #[error("{what}")]
     Table {
@@ -411,6 +479,11 @@ impl fmt::Display for Role {
             Self::Text => "text",
         })
     }
+}
+
+fn formats() -> String {
+    let line = |f: &crate::Format| format!("\n  {:<15} {}", f.name, f.summary);
+    crate::FORMATS.iter().map(line).collect()
 }
 
 fn quoted(names: &[String]) -> String {

@@ -1,4 +1,4 @@
-//! Records and files of infalign: reward tables, calibration tables, the run directory.
+//! Records and files of infalign: rollout shards, reward tables, calibration tables, the run directory.
 //!
 //! [`read_table`] takes what people have (JSONL, CSV, Parquet; one row per prompt with lists, or one
 //! row per response) to one [`RewardTable`]; [`write_table`] and [`write_calibration`] write files
@@ -8,16 +8,32 @@
 //! [`read_scoring`]).
 
 mod calibration;
+mod convert;
 mod error;
+mod formats;
+mod inspect;
+mod preferences;
 mod read;
+mod rollouts;
 mod run;
 mod table;
 mod texts;
 mod write;
 
 pub use calibration::{Calibration, read_calibration, write_calibration};
+pub use convert::{BadList, ConvertOptions, Converted, convert};
 pub use error::{Error, Kind, Place, Result, Role, Spot};
+pub use formats::{
+    Content, FORMATS, Format, Preference, Record, RecordOptions, Records, Response, Sampled,
+    Target, format_named, read_records,
+};
+pub use inspect::{Gap, Inspection, PreferenceSummary, RewardSummary, Spread, inspect};
+pub use preferences::{PreferenceRow, Preferences, read_preferences};
 pub use read::{ReadOptions, read_csv, read_jsonl, read_parquet, read_table};
+pub use rollouts::{
+    Metadata, REWARD_KEY, RewardRow, RolloutRow, Shard, ShardRow, open_rewards, open_rollouts,
+    read_rewards, read_rollouts, write_rewards, write_rollouts,
+};
 pub use run::{Existing, Fingerprint, Identity, Manifest, Outcome, RunDir, StageRecord};
 pub use table::{ResponseCounts, RewardTable, TableBuilder};
 pub use texts::{

@@ -144,6 +144,7 @@ fn head_with_reference(bencher: Bencher<'_, '_>, shape: (usize, usize, usize)) {
         d_log_prob: -1.0,
         d_kl: 0.1,
         d_entropy: -0.01,
+        ..RowGrad::default()
     };
     gradient(bencher, shape, true, answer);
 }

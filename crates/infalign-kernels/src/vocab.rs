@@ -6,9 +6,10 @@
 //! - `log_prob` = log p(y), `log_sum_exp` = ln Σ eᶻ, `entropy` H = −Σ p log p;
 //! - with a reference head q of the same vocabulary: `kl` = KL = Σ p (log p − log q), `ref_log_prob` = log q(y).
 //!
-//! [`head_loss`] gives the gradient of the sum over rows of losses f(log p(y), KL, H), of which the caller gives the partial derivatives f₁,
-//! f₂, f₃ for every row: ∂f/∂z = f₁ (1\[y\] − p) + f₂ p (log p − log q − KL) − f₃ p (log p + H), then ∂f/∂l = ∂f/∂z (1 − tanh²(l / c)) / T.
-//! Cross-entropy is f = −log p(y), f₁ = −1; policy gradients, clipped ratios and exact KL penalties are as short. The reference is held fixed.
+//! [`head_loss`] gives the gradient of the sum over rows of losses f(log p(y), KL, H, CE), CE = −Σ q log p, of which the caller gives the partial
+//! derivatives f₁ to f₄ for every row: ∂f/∂z = f₁ (1\[y\] − p) + f₂ p (log p − log q − KL) − f₃ p (log p + H) + f₄ (p − q), then
+//! ∂f/∂l = ∂f/∂z (1 − tanh²(l / c)) / T. Cross-entropy is f = −log p(y), f₁ = −1; policy gradients, clipped ratios, exact KL penalties and
+//! projections onto the reference (f₄) are as short. The reference is held fixed; without one f₂ and f₄ count for nothing.
 //!
 //! Rows pass in chunks of 64 to 512, the fewer the larger the vocabulary. A row's results do not depend on the chunk it is in, nor on the number of threads.
 //!
@@ -84,6 +85,8 @@ pub struct RowGrad {
     pub d_kl: f32,
     /// f₃ = ∂loss / ∂`entropy`.
     pub d_entropy: f32,
+    /// f₄ = ∂loss / ∂CE, the cross-entropy −Σ q log p of the reference's whole distribution under the policy's.
+    pub d_ref_cross_entropy: f32,
 }
 
 /// Where [`head_loss`] leaves its gradients.

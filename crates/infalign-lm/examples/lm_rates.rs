@@ -8,7 +8,7 @@
 use std::{fs, time::Instant};
 
 use infalign_lm::{
-    AdamW, AdamWConfig, Batch, Decoder, Device, Folder, Head, Objective, RowGrad, RowStats,
+    AdamW, AdamWConfig, Batch, Decoder, Device, Folder, Head, Objective, RowGrad, RowStats, Rule,
     Sequence, Spec, gradients,
     sample::{Batching, Job, Resources, Sample, Sampler, Sampling, generate},
     score,
@@ -144,11 +144,11 @@ fn main() -> Anything<()> {
                     targets: &targets,
                     reference: None,
                     temperature: 1.0,
-                    row: &mut |_, s: RowStats| RowGrad {
+                    rule: Rule::Row(&mut |_, s: RowStats| RowGrad {
                         loss: -s.log_prob,
                         d_log_prob: -1.0,
                         ..RowGrad::default()
-                    },
+                    }),
                 };
                 let found = gradients(&model, &batch, objective, kind == "train-checkpointed")?;
                 optimiser.update(&mut model, found, scale, 1e-3)?;

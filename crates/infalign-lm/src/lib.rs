@@ -47,7 +47,7 @@ pub use spec::{
 pub use tensors::{AdapterTarget, TensorRule};
 pub use tokenizer::Tokenizer;
 pub use train::{
-    AdamW, AdamWConfig, Gradients, Objective, ScoreGrad, Update, gradients, score_gradients,
+    AdamW, AdamWConfig, Gradients, Objective, Rule, ScoreGrad, Update, gradients, score_gradients,
 };
 pub use train_bpe::train_bpe;
 pub use weights::{Adapter, AdapterMatrix, Dtype, Weights, WriteOptions, write_weights};

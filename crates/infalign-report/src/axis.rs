@@ -18,6 +18,8 @@ pub(crate) struct Axis {
     /// To first order W − ½ grows as √KL, so frontiers are nearly straight over √KL and small
     /// budgets keep their room; over-optimisation is customarily drawn over it (arXiv 2210.10760).
     pub(crate) root_ticks: Option<Vec<f64>>,
+    /// Ticks with labels of their own, on a linear axis; `None` for round numbers.
+    pub(crate) named_ticks: Option<Vec<(f64, String)>>,
 }
 
 /// Least distance of two ticks on a square-root axis, as a share of it.
@@ -37,6 +39,7 @@ impl Axis {
             high,
             percent,
             root_ticks: None,
+            named_ticks: None,
         }
     }
 
@@ -72,6 +75,9 @@ impl Axis {
     pub(crate) fn ticks(&self, wanted: usize) -> Vec<(f64, String)> {
         if let Some(ticks) = &self.root_ticks {
             return self.rooted(ticks);
+        }
+        if let Some(ticks) = &self.named_ticks {
+            return ticks.clone();
         }
         let scale = if self.percent { 100.0 } else { 1.0 };
         let (low, high) = (self.low * scale, self.high * scale);

@@ -6,7 +6,7 @@ use crate::{
     axis::Axis,
     error::{Error, Result},
     figures::{in_nats, percent, significant},
-    panel::{Line, Mark, Panel, Sample, Weight},
+    panel::{Line, Mark, Panel, SIZE, Sample, Weight},
     tone::{Palette, Shape, Tone, is_optimum},
 };
 
@@ -128,6 +128,8 @@ fn frontier(design: &Design, palette: &Palette) -> Result<Panel> {
             ),
         },
         shift: 0.0,
+        minor: false,
+        across: None,
         whisker: None,
         from: None,
         label: None,
@@ -143,12 +145,17 @@ fn frontier(design: &Design, palette: &Palette) -> Result<Panel> {
                 text: reading(base),
             },
             shift: 0.0,
+            minor: false,
+            across: None,
             whisker: None,
             from: None,
             label: Some(told.clone()),
         });
     }
     Ok(Panel {
+        size: SIZE,
+        bars: Vec::new(),
+        unnamed: false,
         title: "Win rate against KL".to_owned(),
         x,
         y,
@@ -206,6 +213,9 @@ fn phi(design: &Design, palette: &Palette) -> Result<Panel> {
     }
     let name = &design.recommended.transform;
     Ok(Panel {
+        size: SIZE,
+        bars: Vec::new(),
+        unnamed: false,
         title: "The transform Φ".to_owned(),
         x: Axis::new("u, quantile of the reward under the base", 0.0, 1.0, false),
         y: Axis::new("Φ(u), scaled to [0, 1]", 0.0, 1.0, false),

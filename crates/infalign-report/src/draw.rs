@@ -5,7 +5,7 @@ use plotters::prelude::DrawingBackend;
 use crate::{
     error::Result,
     frame::Frame,
-    panel::{Line, Mark, Panel, SIZE, Weight},
+    panel::{Bar, Line, Mark, Panel, SIZE, Weight},
     pen::{Align, Pen, width},
     place::apart,
     tone::Tone,
@@ -26,24 +26,38 @@ const WIDEST_FONT: f64 = 1.12;
 /// The frame that a panel gets, with room for the names of its lines.
 pub(crate) fn frame(panel: &Panel) -> Result<Frame> {
     let mut widest = 0.0_f64;
-    for line in panel.lines.iter().filter(|line| !line.name.is_empty()) {
+    for line in named(panel) {
         widest = widest.max(width(
             &short(&line.name, LABEL_CHARS),
             BODY.0,
             line.weight == Weight::Bold,
         )?);
     }
-    Ok(Frame::new(if widest > 0.0 {
+    let labels = if widest > 0.0 {
         widest * WIDEST_FONT + 16.0
     } else {
         6.0
-    }))
+    };
+    let mut ticks = 0.0_f64;
+    for (_, label) in panel.y.ticks(5) {
+        ticks = ticks.max(width(&label, BODY.0, BODY.1)?);
+    }
+    Ok(Frame::new(panel.size, (ticks * WIDEST_FONT + 9.0, labels)))
+}
+
+/// The lines whose names are written at their ends.
+fn named(panel: &Panel) -> impl Iterator<Item = &Line> {
+    let lines = panel.lines.iter();
+    lines.filter(|line| !panel.unnamed && !line.name.is_empty())
 }
 
 /// Draws `panel` at the pen's origin.
 pub(crate) fn panel<B: DrawingBackend>(pen: &Pen<'_, B>, panel: &Panel) -> Result<()> {
     let frame = frame(panel)?;
     axes(pen, panel, &frame)?;
+    for each in &panel.bars {
+        bar(pen, panel, &frame, each)?;
+    }
     for line in &panel.lines {
         curve(pen, panel, &frame, line)?;
     }
@@ -67,15 +81,16 @@ pub(crate) fn panel<B: DrawingBackend>(pen: &Pen<'_, B>, panel: &Panel) -> Resul
 }
 
 fn axes<B: DrawingBackend>(pen: &Pen<'_, B>, panel: &Panel, frame: &Frame) -> Result<()> {
+    let chars = |most: usize| (most as f64 * panel.size.0 / SIZE.0) as usize;
     pen.text(
-        &short(&panel.title, LINE_CHARS),
+        &short(&panel.title, chars(LINE_CHARS)),
         (4.0, 14.0),
         TITLE,
         Align::Left,
         Tone::Ink,
     )?;
     pen.text(
-        &short(&panel.y.name, LINE_CHARS + 10),
+        &short(&panel.y.name, chars(LINE_CHARS + 10)),
         (4.0, 35.0),
         BODY,
         Align::Left,
@@ -84,7 +99,7 @@ fn axes<B: DrawingBackend>(pen: &Pen<'_, B>, panel: &Panel, frame: &Frame) -> Re
     let middle = f64::midpoint(frame.left, frame.right);
     pen.text(
         &panel.x.name,
-        (middle, SIZE.1 - 9.0),
+        (middle, panel.size.1 - 9.0),
         BODY,
         Align::Middle,
         Tone::Muted,
@@ -137,7 +152,10 @@ fn axes<B: DrawingBackend>(pen: &Pen<'_, B>, panel: &Panel, frame: &Frame) -> Re
             (5.0, 4.0),
         )?;
         let half = width(label, BODY.0, BODY.1)? / 2.0;
-        let centre = x.clamp(frame.left + half, (SIZE.0 - half).max(frame.left + half));
+        let centre = x.clamp(
+            frame.left + half,
+            (panel.size.0 - half).max(frame.left + half),
+        );
         pen.text(
             label,
             (centre, frame.top - 10.0),
@@ -147,6 +165,19 @@ fn axes<B: DrawingBackend>(pen: &Pen<'_, B>, panel: &Panel, frame: &Frame) -> Re
         )?;
     }
     Ok(())
+}
+
+/// A filled rectangle, cut at the frame, pale enough for curves to stand out from it.
+fn bar<B: DrawingBackend>(pen: &Pen<'_, B>, panel: &Panel, frame: &Frame, bar: &Bar) -> Result<()> {
+    let (left, bottom) = frame.place(panel, bar.x.0, bar.y.0);
+    let (right, top) = frame.place(panel, bar.x.1, bar.y.1);
+    let across = |x: f64| x.clamp(frame.left, frame.right);
+    let up = |y: f64| y.clamp(frame.top, frame.bottom);
+    let (left, right, top, bottom) = (across(left), across(right), up(top), up(bottom));
+    // Half a unit of paper between neighbours.
+    let right = (right - 0.5).max(left);
+    let corners = [(left, top), (right, top), (right, bottom), (left, bottom)];
+    pen.veil(&corners, bar.tone, 0.3)
 }
 
 fn curve<B: DrawingBackend>(
@@ -183,10 +214,7 @@ fn curve<B: DrawingBackend>(
 
 /// The names at the right, each joined to the end of its curve.
 fn names<B: DrawingBackend>(pen: &Pen<'_, B>, panel: &Panel, frame: &Frame) -> Result<()> {
-    let ends: Vec<(&Line, (f64, f64))> = panel
-        .lines
-        .iter()
-        .filter(|line| !line.name.is_empty())
+    let ends: Vec<(&Line, (f64, f64))> = named(panel)
         .filter_map(|line| {
             let path: Vec<(f64, f64)> = line
                 .points
@@ -254,6 +282,22 @@ fn point<B: DrawingBackend>(
 ) -> Result<()> {
     let (x, y) = frame.place(panel, mark.at.x, mark.at.y);
     let x = x + mark.shift;
+    if mark.minor {
+        return pen.mark((x, y), mark.shape, mark.tone, 2.2, true);
+    }
+    if let Some((low, high)) = mark.across {
+        let (left, _) = frame.place(panel, low, mark.at.y);
+        let (right, _) = frame.place(panel, high, mark.at.y);
+        let inside = |x: f64| x.clamp(frame.left, frame.right);
+        let ends = [
+            (inside(left + mark.shift), y),
+            (inside(right + mark.shift), y),
+        ];
+        pen.stroke(&ends, mark.tone, 2.2, 1.0)?;
+        for (end, _) in ends {
+            pen.stroke(&[(end, y - 3.0), (end, y + 3.0)], mark.tone, 1.6, 1.0)?;
+        }
+    }
     if let Some((low, high)) = mark.whisker {
         let (_, bottom) = frame.place(panel, mark.at.x, low);
         let (_, top) = frame.place(panel, mark.at.x, high);

@@ -25,6 +25,18 @@ pub enum Error {
         /// The value there.
         value: f64,
     },
+    /// Two lists that belong together differ in length.
+    #[error("{name} of {place} has {length} values where {wanted} belong")]
+    Lengths {
+        /// The list.
+        name: String,
+        /// Where it is, in words.
+        place: String,
+        /// Its length.
+        length: usize,
+        /// The length that it must have.
+        wanted: usize,
+    },
     /// A row lacks the win rates of a judge that the results list.
     #[error("{place} has no win rate by `{judge}`, which `judges` lists")]
     MissingJudge {

@@ -1,6 +1,6 @@
 //! From values to places on the drawing: the plot's rectangle, and lines cut at its edges.
 
-use crate::panel::{Panel, SIZE};
+use crate::panel::Panel;
 
 /// The rectangle in which a panel's values are drawn.
 #[derive(Debug, Clone, Copy)]
@@ -16,13 +16,13 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// The frame of a panel whose labels at the right need `labels` units.
-    pub(crate) fn new(labels: f64) -> Self {
+    /// The frame of a panel of this size whose ticks need `ticks` units at the left, and the names of its lines `labels` at the right.
+    pub(crate) fn new((width, height): (f64, f64), (ticks, labels): (f64, f64)) -> Self {
         Self {
-            left: 40.0,
-            right: SIZE.0 - labels - 8.0,
+            left: ticks.max(40.0),
+            right: width - labels - 8.0,
             top: 66.0,
-            bottom: SIZE.1 - 46.0,
+            bottom: height - 46.0,
         }
     }
 

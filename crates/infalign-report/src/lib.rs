@@ -8,6 +8,7 @@
 //!
 //! - [`design_plot`]: a design as HTML, SVG or PNG.
 //! - [`recorded_report`]: the page of a run on recorded rollouts; [`recorded_plot`]: its first picture alone.
+//! - [`run_report`]: the page of a run that trained; [`compare_report`]: several runs beside one another.
 //!
 //! Everything is a pure function of its input: the same input gives the same bytes.
 #![forbid(unsafe_code)]
@@ -30,6 +31,7 @@ mod png;
 mod recorded_panels;
 mod recorded_plot;
 mod recorded_report;
+mod run_report;
 mod spread;
 mod svg;
 mod tone;
@@ -38,3 +40,4 @@ pub use design_plot::{Format, design_plot};
 pub use error::{Error, Result};
 pub use recorded_plot::recorded_plot;
 pub use recorded_report::{Meta, recorded_report};
+pub use run_report::{RunReport, SampleSet, SampleText, TrainingCurve, compare_report, run_report};

@@ -20,15 +20,31 @@ pub(crate) struct Head {
 
 impl Head {
     pub(crate) fn new(title: String) -> Self {
+        Self::with(title, "", include_str!("../assets/hover.js"))
+    }
+
+    /// The head of the page of a run, which sorts its tables and searches its samples.
+    pub(crate) fn of_run(title: String) -> Self {
+        Self::with(
+            title,
+            include_str!("../assets/run.css"),
+            concat!(
+                include_str!("../assets/hover.js"),
+                include_str!("../assets/run.js")
+            ),
+        )
+    }
+
+    fn with(title: String, more: &str, script: &'static str) -> Self {
         let style = format!(
-            "{}{STYLE}{}",
+            "{}{more}{STYLE}{}",
             include_str!("../assets/page.css"),
             dark_rules("svg")
         );
         Self {
             title,
             style,
-            script: include_str!("../assets/hover.js"),
+            script,
         }
     }
 }

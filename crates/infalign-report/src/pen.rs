@@ -207,8 +207,13 @@ impl<'a, B: DrawingBackend> Pen<'a, B> {
 
     /// A filled polygon.
     pub(crate) fn polygon(&self, corners: &[(f64, f64)], tone: Tone) -> Result<()> {
+        self.veil(corners, tone, 1.0)
+    }
+
+    /// A polygon through which the ground shows: `alpha` of it is covered.
+    pub(crate) fn veil(&self, corners: &[(f64, f64)], tone: Tone, alpha: f64) -> Result<()> {
         let corners: Vec<(i32, i32)> = corners.iter().map(|place| self.pixel_of(*place)).collect();
-        let style: ShapeStyle = colour(tone.light(), 1.0).filled();
+        let style: ShapeStyle = colour(tone.light(), alpha).filled();
         self.area
             .draw(&Polygon::new(corners, style))
             .map_err(drawing)

@@ -10,7 +10,7 @@ use crate::{
     design_panels::{curves, win_rate_axis},
     error::{Error, Result},
     figures::{nats, percent, significant, with_interval},
-    panel::{Line, Mark, Panel, Sample, Weight},
+    panel::{Line, Mark, Panel, SIZE, Sample, Weight},
     spread::spread,
     tone::{Palette, is_optimum},
 };
@@ -161,6 +161,9 @@ pub(crate) fn panels(
                 .collect::<Result<_>>()?;
             let role = if i == 0 { " (trained on)" } else { "" };
             let mut panel = Panel {
+                size: SIZE,
+                bars: Vec::new(),
+ unnamed: false,
                 title: format!("By {judge}{role}"),
                 x: x.clone(),
                 y: y.clone(),
@@ -231,6 +234,8 @@ fn mark(row: &Measurement, judge: &str, training: Option<&str>, palette: &Palett
             text,
         },
         shift: 0.0,
+        minor: false,
+        across: None,
         whisker: (rate.low.is_finite() && rate.high.is_finite()).then_some((rate.low, rate.high)),
         from: from.map(|from| from.win_rate.mean),
         label: None,

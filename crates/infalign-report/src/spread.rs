@@ -16,6 +16,9 @@ pub(crate) fn spread(panel: &mut Panel) -> Result<()> {
     let mut taken: Vec<(f64, f64, f64)> = Vec::new();
     for i in 0..panel.marks.len() {
         let mark = &panel.marks[i];
+        if mark.minor {
+            continue;
+        }
         let (x, y) = frame.place(panel, mark.at.x, mark.at.y);
         let (mut top, mut bottom) = (y - HALF, y + HALF);
         let ends = mark.whisker.map(|(low, high)| [low, high]);
@@ -35,6 +38,17 @@ pub(crate) fn spread(panel: &mut Panel) -> Result<()> {
             .unwrap_or(shifts[10]);
         taken.push((x + shift, top, bottom));
         panel.marks[i].shift = shift;
+    }
+    // What a mark sums up goes aside with it.
+    let shifts: Vec<(String, f64)> = panel
+        .marks
+        .iter()
+        .filter(|mark| !mark.minor)
+        .map(|mark| (mark.name.clone(), mark.shift))
+        .collect();
+    for mark in panel.marks.iter_mut().filter(|mark| mark.minor) {
+        let sum = shifts.iter().find(|(name, _)| *name == mark.name);
+        mark.shift = sum.map_or(0.0, |(_, shift)| *shift);
     }
     Ok(())
 }

@@ -43,7 +43,10 @@ pub(crate) fn inline(panel: &Panel) -> Result<String> {
 
 /// The size in backend pixels, and what plotters wrote after its opening tag.
 fn draw_all(panels: &[Panel]) -> Result<((u32, u32), String)> {
-    let size = size(panels.len(), SCALE);
+    let size = match panels {
+        [only] => pixels(only.size, SCALE),
+        _ => size(panels.len(), SCALE),
+    };
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
@@ -64,9 +67,13 @@ fn draw_all(panels: &[Panel]) -> Result<((u32, u32), String)> {
 
 /// The size of `count` panels side by side in pixels of `scale` to a unit.
 pub(crate) fn size(count: usize, scale: f64) -> (u32, u32) {
+    pixels((SIZE.0 * count as f64, SIZE.1), scale)
+}
+
+fn pixels((width, height): (f64, f64), scale: f64) -> (u32, u32) {
     (
-        (SIZE.0 * count as f64 * scale).round() as u32,
-        (SIZE.1 * scale).round() as u32,
+        (width * scale).round() as u32,
+        (height * scale).round() as u32,
     )
 }
 
@@ -106,5 +113,15 @@ fn values(panel: &Panel) -> Result<String> {
         let sample = (pixel(x + mark.shift), pixel(y), &*mark.at.text);
         (&*mark.name, mark.tone.hex(), true, vec![sample])
     });
-    Ok(json(&lines.chain(marks).collect::<Vec<_>>()))
+    let bars = panel
+        .bars
+        .iter()
+        .filter(|bar| !bar.text.is_empty())
+        .map(|bar| {
+            let middle = f64::midpoint(bar.x.0, bar.x.1);
+            let (x, y) = frame.place(panel, middle, bar.y.1.min(panel.y.high));
+            let sample = (pixel(x), pixel(y), &*bar.text);
+            ("", bar.tone.hex(), false, vec![sample])
+        });
+    Ok(json(&lines.chain(bars).chain(marks).collect::<Vec<_>>()))
 }

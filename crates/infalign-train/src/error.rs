@@ -17,9 +17,29 @@ pub enum Error {
     /// A model, its files or its numbers.
     #[error(transparent)]
     Model(#[from] infalign_lm::Error),
-    /// Numbers that an estimate refuses.
+    /// The mathematics' complaint.
     #[error(transparent)]
-    Mathematics(#[from] infalign::Error),
+    Maths(infalign::Error),
+    /// A reward that is no number.
+    #[error(
+        "the reward of a response to prompt `{prompt}` is {value}; a reward must be finite: mend the reward, or leave the prompt out (the response: {response:?})"
+    )]
+    BadReward {
+        /// The prompt's id.
+        prompt: String,
+        /// The response.
+        response: String,
+        /// The reward.
+        value: f32,
+    },
+    /// A reward's own complaint.
+    #[error("{what}")]
+    Reward {
+        /// In its words.
+        what: String,
+        /// Whose fault it is.
+        kind: Kind,
+    },
     /// A file could not be read.
     #[error("cannot read {}: {source}; check the disk and try again", path.display())]
     Read {
@@ -222,10 +242,15 @@ impl Error {
         match self {
             Self::Data(error) => error.kind(),
             Self::Model(error) => error.kind(),
+            Self::Reward { kind, .. } => *kind,
             Self::Read { .. } | Self::Write { .. } | Self::Interrupt { .. } => Kind::Environment,
             Self::Bug { .. } => Kind::Bug,
             _ => Kind::User,
         }
+    }
+
+    pub(crate) fn maths(error: infalign::Error) -> Self {
+        Self::Maths(error)
     }
 
     pub(crate) fn read(path: impl Into<PathBuf>, source: io::Error) -> Self {

@@ -5,7 +5,9 @@ mod error;
 mod interrupt;
 pub mod order;
 mod pack;
+mod policy;
 pub mod preference;
+pub mod rl;
 pub mod schedule;
 pub mod supervised;
 pub mod telemetry;
@@ -18,5 +20,6 @@ pub use pack::{
     Batch, HubTokenizer, IGNORED, PackOptions, PackedRows, Padded, Segment, SftBatches, SftOptions,
     SftRows, TokenCache, Tokenize, Truncate, build_caches, segments, sft_rows,
 };
+pub use policy::{Base, Lora, Policy};
 pub use schedule::{Decay, Rates, Schedule, Warmup};
 pub use telemetry::{Metrics, Sink, Telemetry};

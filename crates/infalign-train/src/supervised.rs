@@ -12,7 +12,6 @@
 
 mod data;
 mod output;
-mod policy;
 mod session;
 mod settings;
 
@@ -21,10 +20,10 @@ use std::path::Path;
 pub use data::{Data, Rows};
 pub use output::{ADAPTER_FILES, MODEL_FILES, write_adapter, write_model};
 pub(crate) use output::{begin, into_place};
-pub use policy::{Base, Lora, Policy};
 pub use session::Session;
 pub use settings::{Habits, Settings};
 
+pub use crate::policy::{Base, Lora, Policy};
 use crate::{
     Checkpoints, Interrupt, Sink, Telemetry,
     error::Result,

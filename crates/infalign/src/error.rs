@@ -121,6 +121,62 @@ pub enum Error {
         /// "policy" or "base".
         side: &'static str,
     },
+    /// A procedure asks for more draws than an evaluation has fresh responses.
+    #[error(
+        "{procedure} selects among {needed} responses, but there are {have} fresh ones per prompt of `{policy}`: raise `--samples` to at least {needed}, or lower N"
+    )]
+    TooFewFresh {
+        /// The procedure.
+        procedure: String,
+        /// Draws it makes.
+        needed: usize,
+        /// Responses there are.
+        have: usize,
+        /// The policy, or `base`.
+        policy: String,
+    },
+    /// A prompt's responses do not fit the rest of an evaluation.
+    #[error(
+        "policy `{policy}`, prompt `{prompt}`: {have} {what} where {wanted} are needed: every prompt needs as many as the first, one per response"
+    )]
+    Responses {
+        /// The policy, or `base`.
+        policy: String,
+        /// The prompt's identity.
+        prompt: String,
+        /// The list.
+        what: &'static str,
+        /// Its length.
+        have: usize,
+        /// The length that fits.
+        wanted: usize,
+    },
+    /// A value of one response that cannot be used.
+    #[error(
+        "policy `{policy}`, prompt `{prompt}`, response {index}: {what} = {value}: it must be {allowed}"
+    )]
+    Response {
+        /// The policy, or `base`.
+        policy: String,
+        /// The prompt's identity.
+        prompt: String,
+        /// Zero-based position of the response.
+        index: usize,
+        /// The value's name.
+        what: String,
+        /// The value.
+        value: f64,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// Two things of one name.
+    #[error("two entries are called {kind} `{name}`: give each a name of its own")]
+    Duplicate {
+        /// "policy".
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
     /// The KL budget lies beyond what any β of this transform gives.
     #[error(
         "a KL of {kl} nats is out of reach for {what}: it tends to {max:.6} as β goes to its limit"

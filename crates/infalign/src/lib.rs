@@ -9,6 +9,7 @@ pub mod deployment;
 pub mod design;
 pub mod error;
 pub mod estimate;
+pub mod evaluation;
 pub mod finite;
 pub mod finite_k;
 pub mod law;

@@ -18,11 +18,12 @@
 use std::sync::Arc;
 
 use crate::{
-    Error, Result,
+    Error, Quantile, Result,
     finite::{FiniteProblem, Levels},
     numeric::root,
     procedure::Procedure,
     tilted::check_kl,
+    transform::Transform,
 };
 
 /// The base rewards of many prompts, as ordered levels.
@@ -119,6 +120,42 @@ impl RawRewards {
     #[must_use]
     pub const fn tie_share(&self) -> f64 {
         self.tie_share
+    }
+
+    /// Levels of each prompt, and their masses under the policy that maximises reward at price β.
+    pub(crate) fn tilted(&self, beta: f64) -> impl Iterator<Item = (&Levels, Vec<f64>)> {
+        let tilt = move |prompt: &Prompt| prompt.tilt(beta).masses;
+        self.prompts.iter().map(move |p| (&p.levels, tilt(p)))
+    }
+
+    /// The table with Φ(Ĉ) in place of the rewards, Ĉ the mid-rank in the prompt's own row: what CTRL does to these very levels, ties
+    /// included. Of rows without ties it shows what perfect calibration does to K levels, not what K rollouts cost
+    /// ([`crate::finite_k`] does).
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a Φ that decreases somewhere, as levels must stay in order.
+    pub fn calibrated(&self, transform: &dyn Transform) -> Result<Self> {
+        if !transform.is_monotone() {
+            return Err(Error::Unsupported {
+                procedure: transform.to_string(),
+                why: "it decreases somewhere, and levels of reward must stay in order".to_owned(),
+            });
+        }
+        let prompts = self.prompts.iter().map(|prompt| {
+            let rewards = prompt.levels.edges().windows(2).map(|edge| {
+                let below = 0.5 * (edge[0].below() + edge[1].below());
+                let above = 0.5 * (edge[0].above() + edge[1].above());
+                transform.gap(Quantile::from_masses(below, above))
+            });
+            Prompt {
+                levels: prompt.levels.clone(),
+                rewards: rewards.collect(),
+            }
+        });
+        Ok(Self {
+            prompts: prompts.collect(),
+            ..*self
+        })
     }
 
     /// These rewards under a procedure, for predictions at several prices or budgets.
@@ -283,9 +320,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        Quantile,
+        TiltedPolicy,
         numeric::special::normal_quantile,
         procedure::{BestOf, WorstOf},
+        transform::{Exp, Identity, Log},
     };
 
     fn best_of(n: usize) -> Arc<dyn Procedure> {
@@ -314,6 +352,43 @@ mod tests {
                 (best.kl - kl).abs() < 1e-8
                     && (best.beta * (2.0 * kl).sqrt() / 3.0 - 1.0).abs() < 0.01
             );
+        }
+    }
+
+    #[test]
+    fn a_calibrated_table_is_ctrl_on_its_levels() {
+        // Many levels: the continuous theory. Any increasing reward gives the same table.
+        let table = RawRewards::new([gaussian(4000, 3.0).as_slice()]).unwrap();
+        let transforms: [Arc<dyn Transform>; 3] = [
+            Arc::new(Identity),
+            Arc::new(Log),
+            Arc::new(Exp::new(-10.0).unwrap()),
+        ];
+        for transform in transforms {
+            let calibrated = table.calibrated(transform.as_ref()).unwrap();
+            let got = calibrated.at_kl(&best_of(4), 0.5).unwrap();
+            let policy = TiltedPolicy::at_kl(Arc::clone(&transform), 0.5).unwrap();
+            let want = policy.law().standard_win_rate();
+            assert!((got.standard_win_rate - want).abs() < 2e-3, "{transform}");
+            assert!((got.beta / policy.beta() - 1.0).abs() < 0.02, "{transform}");
+        }
+        // One tie of two of four: Ĉ = 1/4, 5/8, 7/8.
+        let tied = RawRewards::new([[0.0f32, 0.0, 1.0, 2.0].as_slice()]).unwrap();
+        let (_, masses) = tied
+            .calibrated(&Identity)
+            .unwrap()
+            .tilted(0.5)
+            .next()
+            .unwrap()
+            .clone();
+        let weights = [
+            2.0 * 0.25f64.exp().powi(2),
+            0.625f64.exp().powi(2),
+            0.875f64.exp().powi(2),
+        ];
+        let z: f64 = weights.iter().sum();
+        for (got, want) in masses.iter().zip(weights) {
+            assert!((got - want / z).abs() < 1e-14);
         }
     }
 

@@ -69,6 +69,13 @@ fn unknown(
     }
 }
 
+/// The name nearest to a misspelt one, if one is near.
+pub(crate) fn nearest(given: &str, names: &[&str]) -> Option<String> {
+    let near = |name: &&str| (distance(given, name), (*name).to_owned());
+    let (d, name) = names.iter().map(near).min()?;
+    (d <= 1 + name.len() / 3).then_some(name)
+}
+
 /// The error for a known name with parameters that do not work.
 pub(crate) fn malformed(
     kind: &'static str,

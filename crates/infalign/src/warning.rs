@@ -138,4 +138,38 @@ pub enum Warning {
         /// Values expected in the thinnest.
         least: f64,
     },
+    /// Training ended at another KL than it was asked to spend.
+    #[error(
+        "{policy} spent {measured:.3} nats of a budget of {budget}: compare it with policies of the same measured KL"
+    )]
+    KlMissed {
+        /// The policy.
+        policy: String,
+        /// KL budget in nats.
+        budget: f64,
+        /// Measured sequence KL in nats.
+        measured: f64,
+    },
+    /// A measured win rate that the theory says no policy of this KL reaches.
+    #[error(
+        "{policy} wins {win_rate:.3} under {procedure}, its interval above the optimum {optimum:.3} at its measured KL: is the KL measured right?"
+    )]
+    AboveOptimum {
+        /// The policy.
+        policy: String,
+        /// The procedure.
+        procedure: String,
+        /// Measured win rate.
+        win_rate: f64,
+        /// The optimum at the measured KL.
+        optimum: f64,
+    },
+    /// Log-probabilities that are not of the distribution which was sampled from.
+    #[error(
+        "{policy}: its log-probabilities are not of the distribution that was sampled from; its KL is no estimate of KL(π‖p)"
+    )]
+    AnotherDistribution {
+        /// The policy.
+        policy: String,
+    },
 }

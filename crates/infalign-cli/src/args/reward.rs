@@ -39,37 +39,77 @@ pub(crate) struct RewardTrain {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Updates of the weights.
-    #[arg(long, value_name = "N", conflicts_with = "epochs", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with = "epochs",
+        allow_negative_numbers = true
+    )]
     pub(crate) steps: Option<u64>,
     /// Times that every pair is seen, in place of steps; may be a fraction. Default: 1.
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(crate) epochs: Option<f64>,
     /// Pairs of a step.
-    #[arg(long, value_name = "N", default_value_t = 16, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 16,
+        allow_negative_numbers = true
+    )]
     pub(crate) batch_size: usize,
     /// Computes a step's pairs in so many parts, one after the other: less memory, the same gradient to rounding.
-    #[arg(long, value_name = "PARTS", default_value_t = 1, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "PARTS",
+        default_value_t = 1,
+        allow_negative_numbers = true
+    )]
     pub(crate) accumulate: usize,
     /// Highest learning rate.
-    #[arg(long, value_name = "X", default_value_t = 2e-5, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 2e-5,
+        allow_negative_numbers = true
+    )]
     pub(crate) learning_rate: f64,
     /// Steps over which the rate rises: a number (100), or a fraction of all steps (0.05).
-    #[arg(long, value_name = "N|X", default_value = "0.05", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "N|X",
+        default_value = "0.05",
+        allow_negative_numbers = true
+    )]
     pub(crate) warmup: String,
     /// How the rate falls.
     #[arg(long, value_enum, default_value_t = Decay::Linear)]
     pub(crate) decay: Decay,
     /// Weight decay of matrices.
-    #[arg(long, value_name = "X", default_value_t = 0.0, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 0.0,
+        allow_negative_numbers = true
+    )]
     pub(crate) weight_decay: f64,
     /// Takes the rows' margins into the loss: the chosen response should be rewarded more by as much.
     #[arg(long)]
     pub(crate) margins: bool,
     /// The share of preferences taken to be the wrong way round.
-    #[arg(long, value_name = "X", default_value_t = 0.0, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 0.0,
+        allow_negative_numbers = true
+    )]
     pub(crate) label_smoothing: f64,
     /// How strongly the sum of a pair's rewards is drawn to 0.
-    #[arg(long, value_name = "X", default_value_t = 0.01, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 0.01,
+        allow_negative_numbers = true
+    )]
     pub(crate) centring: f64,
     /// Ends every response with the end-of-sequence token, as when it is complete.
     #[arg(long)]
@@ -80,7 +120,12 @@ pub(crate) struct RewardTrain {
     #[arg(long)]
     pub(crate) skip_bad_rows: bool,
     /// Fraction of prompts held out, on which accuracy is measured; 0: none.
-    #[arg(long, value_name = "X", default_value_t = 0.05, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 0.05,
+        allow_negative_numbers = true
+    )]
     pub(crate) validation: f64,
     /// Steps between two looks at what is held out. Default: a tenth of all.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
@@ -89,10 +134,20 @@ pub(crate) struct RewardTrain {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) save_every: Option<u64>,
     /// How many checkpoints stay.
-    #[arg(long, value_name = "N", default_value_t = 2, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 2,
+        allow_negative_numbers = true
+    )]
     pub(crate) keep: usize,
     /// Decides a fresh head, the order of the pairs, and what is held out.
-    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
     pub(crate) seed: u64,
     /// Starts afresh where DIR holds another run.
     #[arg(long)]

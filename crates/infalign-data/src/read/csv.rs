@@ -161,7 +161,7 @@ impl<'r> Record<'r> {
     }
 }
 
-fn explain(file: &str, error: csv::Error) -> Error {
+pub(crate) fn explain(file: &str, error: csv::Error) -> Error {
     let line = error.position().map_or(1, csv::Position::line);
     let place = Place {
         file: file.into(),

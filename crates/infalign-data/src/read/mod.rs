@@ -2,7 +2,7 @@
 //! prompt with lists, or one row per response) by the reward column.
 
 pub(crate) mod columns;
-mod csv;
+pub(crate) mod csv;
 mod json;
 mod parquet;
 pub(crate) mod source;

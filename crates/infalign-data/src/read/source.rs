@@ -25,12 +25,12 @@ pub(crate) enum Format {
 }
 
 /// What a path holds.
-pub(super) enum Source {
+pub(crate) enum Source {
     Parquet(File),
     Text(Format, Box<dyn BufRead>),
 }
 
-pub(super) fn open(path: &Path) -> Result<Source> {
+pub(crate) fn open(path: &Path) -> Result<Source> {
     let name = path.display().to_string();
     let file = File::open(path).map_err(|e| Error::read(path, e))?;
     let mut buffered = BufReader::new(file);
@@ -141,6 +141,11 @@ impl fmt::Display for Damage {
 }
 
 impl std::error::Error for Damage {}
+
+/// A complaint about what a stream holds, not about the disk.
+pub(crate) fn damage(what: &str) -> io::Error {
+    io::Error::other(Damage(what.to_owned()))
+}
 
 /// The error behind a failed read of the stream that [`decompress`] gave.
 pub(crate) fn stream_error(name: &str, error: io::Error) -> Error {

@@ -36,7 +36,7 @@ pub enum Turns {
 
 impl Turns {
     /// From a string or a list of messages; neither may be empty.
-    pub(super) fn parse(value: &Value, place: &Place, column: &str) -> Result<Self> {
+    pub(crate) fn parse(value: &Value, place: &Place, column: &str) -> Result<Self> {
         match value {
             Value::String(text) if text.is_empty() => Err(empty(place, column)),
             Value::String(text) => Ok(Self::Text(text.clone())),
@@ -51,7 +51,7 @@ impl Turns {
     }
 
     /// As messages; a text becomes one message of `role`.
-    pub(super) fn into_messages(self, role: &str) -> Vec<Message> {
+    pub(crate) fn into_messages(self, role: &str) -> Vec<Message> {
         match self {
             Self::Messages(messages) => messages,
             Self::Text(content) => vec![Message {
@@ -63,7 +63,7 @@ impl Turns {
 }
 
 /// The messages of a list that must hold some.
-pub(super) fn messages(list: &[Value], place: &Place, column: &str) -> Result<Vec<Message>> {
+pub(crate) fn messages(list: &[Value], place: &Place, column: &str) -> Result<Vec<Message>> {
     if list.is_empty() {
         return Err(empty(place, column));
     }
@@ -138,7 +138,7 @@ fn string<'v>(value: &'v Value, place: &Place, column: &str, name: &str) -> Resu
 }
 
 /// The error for an empty text or list.
-pub(super) fn empty(place: &Place, column: &str) -> Error {
+pub(crate) fn empty(place: &Place, column: &str) -> Error {
     Error::EmptyText {
         place: place.clone(),
         column: column.to_owned(),
@@ -146,7 +146,7 @@ pub(super) fn empty(place: &Place, column: &str) -> Error {
 }
 
 /// The error for a value of another type.
-pub(super) fn wrong_type(
+pub(crate) fn wrong_type(
     value: &Value,
     place: &Place,
     column: &str,

@@ -5,10 +5,10 @@
 
 mod conversations;
 mod documents;
-mod message;
-mod plain;
-mod prompts;
-mod rows;
+pub(crate) mod message;
+pub(crate) mod plain;
+pub(crate) mod prompts;
+pub(crate) mod rows;
 
 use std::{
     io::{BufRead, Read},

@@ -21,17 +21,17 @@ const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// A line, or a part of a long one; the text itself is in [`Lines::text`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Part {
+pub(crate) struct Part {
     /// The part begins its line.
-    pub(super) first: bool,
+    pub(crate) first: bool,
     /// The part ends its line.
-    pub(super) last: bool,
+    pub(crate) last: bool,
     /// `"\n"`, `"\r\n"`, or empty at the end of the file and within a line.
-    pub(super) line_break: &'static str,
+    pub(crate) line_break: &'static str,
 }
 
 /// The lines of a stream.
-pub(super) struct Lines {
+pub(crate) struct Lines {
     input: Box<dyn BufRead>,
     file: Arc<str>,
     limit: usize, // bytes read for one part
@@ -44,7 +44,7 @@ pub(super) struct Lines {
 
 impl Lines {
     /// Parts hold at most `limit` bytes and the rest of a character, and at least one character.
-    pub(super) fn new(input: Box<dyn BufRead>, file: Arc<str>, limit: usize) -> Self {
+    pub(crate) fn new(input: Box<dyn BufRead>, file: Arc<str>, limit: usize) -> Self {
         Self {
             input,
             file,
@@ -58,12 +58,12 @@ impl Lines {
     }
 
     /// The text of the part that [`Lines::advance`] found, without its line break.
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// Where that part stands.
-    pub(super) fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         Place {
             file: Arc::clone(&self.file),
             spot: Spot::Line(self.line),
@@ -71,7 +71,7 @@ impl Lines {
     }
 
     /// The next part; `None` at the end.
-    pub(super) fn advance(&mut self) -> Result<Option<Part>> {
+    pub(crate) fn advance(&mut self) -> Result<Option<Part>> {
         let read = self
             .input
             .by_ref()

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | plain text | a prompt a line; blank lines are skipped |
 //! | JSON: a string | a prompt |
-//! | JSON: `{"prompt": text or messages, "id"?}` | a prompt; `prompt_id` stands for `id` |
+//! | JSON: `{"prompt": text or messages, "id"?, "answer"?}` | a prompt; `prompt_id` stands for `id`, `solution` and `ground_truth` for `answer` |
 //! | to score: `{"prompt", "response"}`, `{"prompt", "responses": […]}` | `completion` or `text`, `completions` stand for them |
 //! | … with `index` | which of its prompt's samples the response is: the same id may come again under another index |
 //! | … with `tokens` | the response's token ids, as `infalign sample` writes them; else its text is tokenised |
@@ -42,6 +42,9 @@ pub struct PromptRow {
     pub id: String,
     /// The prompt, not empty.
     pub prompt: Turns,
+    /// The right answer, for rewards that verify it: `answer`, `solution` or `ground_truth`, a text
+    /// or compact JSON.
+    pub answer: Option<String>,
 }
 
 /// A prompt with responses to score.
@@ -137,7 +140,7 @@ impl Prompts {
     }
 
     fn find(&mut self) -> Result<Option<PromptRow>> {
-        let (place, id, prompt) = match &mut self.source {
+        let (place, id, prompt, answer) = match &mut self.source {
             Source::Lines(lines, file) => loop {
                 match lines.advance()? {
                     None => return self.ids.end(file, "prompts"),
@@ -151,7 +154,7 @@ impl Prompts {
                     Some(_) if lines.text().trim().is_empty() => {}
                     Some(_) => {
                         let prompt = Turns::Text(lines.text().to_owned());
-                        break (lines.place(), None, prompt);
+                        break (lines.place(), None, prompt, None);
                     }
                 }
             },
@@ -162,11 +165,11 @@ impl Prompts {
                     match &value {
                         Value::Object(fields) => {
                             let prompt = prompt(fields, &place, ROW)?;
-                            (place.clone(), id(fields, &place)?, prompt)
+                            (place.clone(), id(fields, &place)?, prompt, answer(fields))
                         }
                         Value::String(_) => {
                             let prompt = Turns::parse(&value, &place, "prompt")?;
-                            (place, None, prompt)
+                            (place, None, prompt, None)
                         }
                         other => return Err(wrong_type(other, &place, "row", ROW)),
                     }
@@ -174,7 +177,12 @@ impl Prompts {
             },
         };
         let id = self.ids.insert(id, None, &place)?;
-        Ok(Some(PromptRow { place, id, prompt }))
+        Ok(Some(PromptRow {
+            place,
+            id,
+            prompt,
+            answer,
+        }))
     }
 }
 
@@ -263,7 +271,7 @@ fn prompt(fields: &Map<String, Value>, place: &Place, expected: &'static str) ->
     }
 }
 
-fn id(fields: &Map<String, Value>, place: &Place) -> Result<Option<String>> {
+pub(crate) fn id(fields: &Map<String, Value>, place: &Place) -> Result<Option<String>> {
     let given = |name| fields.get(name).filter(|v| !v.is_null()).map(|v| (name, v));
     match given("id").or_else(|| given("prompt_id")) {
         None => Ok(None),
@@ -271,6 +279,18 @@ fn id(fields: &Map<String, Value>, place: &Place) -> Result<Option<String>> {
         Some((_, Value::String(id))) => Ok(Some(id.clone())),
         Some((_, Value::Number(id))) if !id.is_f64() => Ok(Some(id.to_string())),
         Some((name, other)) => Err(wrong_type(other, place, name, "a text or an integer")),
+    }
+}
+
+/// The right answer of a prompt: a text, or compact JSON.
+pub(crate) fn answer(fields: &Map<String, Value>) -> Option<String> {
+    let given = |name: &str| fields.get(name).filter(|v| !v.is_null());
+    match ["answer", "solution", "ground_truth"]
+        .into_iter()
+        .find_map(given)?
+    {
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
     }
 }
 
@@ -338,14 +358,19 @@ fn unknown(fields: &Map<String, Value>, place: &Place, expected: &'static str) -
 
 /// The ids given so far, by the first 128 bits of their SHA-256.
 #[derive(Default)]
-struct Ids {
+pub(crate) struct Ids {
     spots: BTreeMap<[u8; 16], Spot>,
     count: u64,
 }
 
 impl Ids {
     /// The id of the next prompt; its position where it has none.
-    fn insert(&mut self, id: Option<String>, index: Option<u64>, place: &Place) -> Result<String> {
+    pub(crate) fn insert(
+        &mut self,
+        id: Option<String>,
+        index: Option<u64>,
+        place: &Place,
+    ) -> Result<String> {
         let id = id.unwrap_or_else(|| self.count.to_string());
         self.count += 1;
         let hash = match index {

@@ -28,20 +28,20 @@ const LONGEST_ROW: usize = 1 << 28; // bytes; a stray quote must not draw a whol
 
 /// A row and where it begins.
 #[derive(Debug)]
-pub(super) struct Row {
-    pub(super) place: Place,
-    pub(super) value: Value,
+pub(crate) struct Row {
+    pub(crate) place: Place,
+    pub(crate) value: Value,
 }
 
 /// What failed: one row, or all that follows.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     Row(Error),
     File(Error),
 }
 
 impl Fault {
-    pub(super) fn into_error(self) -> Error {
+    pub(crate) fn into_error(self) -> Error {
         match self {
             Self::Row(error) | Self::File(error) => error,
         }
@@ -57,7 +57,7 @@ enum State {
 }
 
 /// The rows of a stream.
-pub(super) struct Rows {
+pub(crate) struct Rows {
     input: Box<dyn BufRead>,
     file: Arc<str>,
     state: State,
@@ -68,7 +68,7 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub(super) fn new(input: Box<dyn BufRead>, file: Arc<str>, form: TextForm) -> Self {
+    pub(crate) fn new(input: Box<dyn BufRead>, file: Arc<str>, form: TextForm) -> Self {
         Self {
             input,
             file,
@@ -83,7 +83,7 @@ impl Rows {
         }
     }
 
-    pub(super) fn file(&self) -> &Arc<str> {
+    pub(crate) fn file(&self) -> &Arc<str> {
         &self.file
     }
 
@@ -95,7 +95,7 @@ impl Rows {
     }
 
     /// The next row; `None` at the end.
-    pub(super) fn advance(&mut self) -> Option<Result<Row, Fault>> {
+    pub(crate) fn advance(&mut self) -> Option<Result<Row, Fault>> {
         let found = self.find();
         if !matches!(found, Ok(Some(_)) | Err(Fault::Row(_))) {
             self.state = State::Ended;

@@ -42,13 +42,32 @@ pub(crate) fn write_with(
     extra: &[Extra<'_>],
     metadata: &[(&str, &str)],
 ) -> io::Result<()> {
-    encode(output, table, extra, metadata).map_err(|error| match error {
+    encode(output, table, extra, metadata).map_err(refused)
+}
+
+/// What the disk said, of its own kind.
+pub(crate) fn refused(error: ParquetError) -> io::Error {
+    match error {
         ParquetError::External(inner) => match inner.downcast::<io::Error>() {
             Ok(refused) => *refused,
             Err(other) => io::Error::other(other),
         },
         other => io::Error::other(other),
-    })
+    }
+}
+
+/// Settings of every file written: nothing of the bytes depends on time or machine.
+pub(crate) fn properties<'m>(
+    metadata: impl Iterator<Item = (&'m str, &'m str)>,
+) -> WriterProperties {
+    let metadata = metadata.map(|(k, v)| KeyValue::new(k.to_owned(), v.to_owned()));
+    WriterProperties::builder()
+        .set_created_by(concat!("infalign ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_dictionary_enabled(false) // rewards hardly repeat
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_key_value_metadata(Some(metadata.collect()))
+        .build()
 }
 
 fn encode(
@@ -57,16 +76,7 @@ fn encode(
     extra: &[Extra<'_>],
     metadata: &[(&str, &str)],
 ) -> EncodeResult<()> {
-    let metadata = metadata
-        .iter()
-        .map(|&(k, v)| KeyValue::new(k.to_owned(), v.to_owned()));
-    let properties = WriterProperties::builder()
-        .set_created_by(concat!("infalign ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_dictionary_enabled(false) // rewards hardly repeat
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_key_value_metadata(Some(metadata.collect()))
-        .build();
+    let properties = properties(metadata.iter().copied());
     let schema = schema(table, extra)?;
     let mut writer = SerializedFileWriter::new(output, schema, Arc::new(properties))?;
     for start in (0..table.prompts()).step_by(GROUP) {
@@ -129,14 +139,14 @@ fn schema(table: &RewardTable, extra: &[Extra<'_>]) -> EncodeResult<TypePtr> {
     ))
 }
 
-fn primitive(name: &str, physical: Physical) -> EncodeResult<TypePtr> {
+pub(crate) fn primitive(name: &str, physical: Physical) -> EncodeResult<TypePtr> {
     let builder = Type::primitive_type_builder(name, physical);
     Ok(Arc::new(
         builder.with_repetition(Repetition::REQUIRED).build()?,
     ))
 }
 
-fn string(name: &str) -> EncodeResult<TypePtr> {
+pub(crate) fn string(name: &str) -> EncodeResult<TypePtr> {
     let builder = Type::primitive_type_builder(name, Physical::BYTE_ARRAY)
         .with_repetition(Repetition::REQUIRED)
         .with_logical_type(Some(LogicalType::String));
@@ -144,7 +154,7 @@ fn string(name: &str) -> EncodeResult<TypePtr> {
 }
 
 /// The three-level list of parquet-format, "Lists".
-fn list(name: &str, element: TypePtr) -> EncodeResult<TypePtr> {
+pub(crate) fn list(name: &str, element: TypePtr) -> EncodeResult<TypePtr> {
     let repeated = Type::group_type_builder("list")
         .with_repetition(Repetition::REPEATED)
         .with_fields(vec![element])
@@ -158,19 +168,18 @@ fn list(name: &str, element: TypePtr) -> EncodeResult<TypePtr> {
     Ok(Arc::new(outer))
 }
 
-/// Definition and repetition levels of non-empty lists of these lengths.
-fn levels(lengths: impl Iterator<Item = usize>) -> (Vec<i16>, Vec<i16>) {
-    let repetitions: Vec<i16> = lengths
-        .flat_map(|k| (0..k).map(|i| i16::from(i > 0)))
-        .collect();
-    (vec![1; repetitions.len()], repetitions)
+/// Definition and repetition levels of lists of these lengths; an empty one has a level and no value.
+pub(crate) fn levels(lengths: impl Iterator<Item = usize>) -> (Vec<i16>, Vec<i16>) {
+    lengths
+        .flat_map(|k| (0..k.max(1)).map(move |i| (i16::from(k > 0), i16::from(i > 0))))
+        .unzip()
 }
 
-fn text(text: &str) -> ByteArray {
+pub(crate) fn text(text: &str) -> ByteArray {
     ByteArray::from(text.as_bytes().to_vec())
 }
 
-fn column<T: DataType, W: Write + Send>(
+pub(crate) fn column<T: DataType, W: Write + Send>(
     group: &mut SerializedRowGroupWriter<'_, W>,
     values: &[T::T],
     levels: Option<(&[i16], &[i16])>,

@@ -205,7 +205,7 @@ impl Slope {
 }
 
 /// Replaces z by the gradient with respect to the raw logits:
-/// dz = f₁ (1\[y\] − p) + f₂ p (log p − log q − KL) − f₃ p (log p + H), then dl = dz (1 − (z T / c)²) / T.
+/// dz = f₁ (1\[y\] − p) + f₂ p (log p − log q − KL) − f₃ p (log p + H) + f₄ (p − q), then dl = dz (1 − (z T / c)²) / T.
 pub(super) fn gradient(
     (z, p): (&mut [f32], Normaliser),
     reference: Option<(&[f32], Normaliser)>,
@@ -219,6 +219,7 @@ pub(super) fn gradient(
         d_log_prob,
         d_kl,
         d_entropy,
+        d_ref_cross_entropy,
         ..
     }: RowGrad,
 ) {
@@ -229,6 +230,16 @@ pub(super) fn gradient(
     Arch::new().dispatch(
         #[inline(always)]
         move || match reference {
+            Some((z_q, q)) if d_ref_cross_entropy != 0.0 => {
+                for (z, z_q) in logits.iter_mut().zip(z_q) {
+                    let (log_p, log_q) = (p.log_prob(*z), q.log_prob(*z_q));
+                    let weight = d_ref_cross_entropy + d_kl * (log_p - log_q - kl)
+                        - d_log_prob
+                        - d_entropy * (log_p + entropy);
+                    let dz = exp(log_p) * weight - d_ref_cross_entropy * exp(log_q);
+                    *z = dz * slope.at(*z);
+                }
+            }
             Some((z_q, q)) if d_kl != 0.0 => {
                 for (z, z_q) in logits.iter_mut().zip(z_q) {
                     let log_p = p.log_prob(*z);

@@ -152,6 +152,7 @@ fn answer(row: usize, stats: RowStats) -> RowGrad {
         d_log_prob: weight * (-1.0 + 0.6 * log_prob),
         d_kl: 0.8 + 0.2 * kl,
         d_entropy: -0.4,
+        d_ref_cross_entropy: 0.0, // its own test: the loss has no figure of it
     }
 }
 
@@ -480,4 +481,61 @@ fn a_nan_is_not_hidden() {
     assert!(fields(got.stats[1]).iter().all(|x| x.is_finite()));
     assert!(got.hidden[..4].iter().all(|x| x.is_nan()));
     assert!(got.hidden[4..].iter().all(|x| x.is_finite()));
+}
+
+/// The gradient of −Σ q log p beside that of everything else, against finite differences.
+#[test]
+fn the_cross_entropy_of_the_reference_has_its_gradient() {
+    for seed in 0..6 {
+        let (rows, vocab, dim) = (3, 21, 3);
+        let policy = owned(rows, vocab, dim, seed);
+        let other = owned(rows, vocab, dim, seed ^ 6);
+        let targets = [4, IGNORED, 20];
+        let mut hidden = vec![f32::NAN; rows * dim];
+        let gradients = HeadGradients {
+            hidden: &mut hidden,
+            weight: None,
+            bias: None,
+        };
+        let mut rule = |row: usize, stats: RowStats| RowGrad {
+            d_ref_cross_entropy: 0.7,
+            ..answer(row, stats)
+        };
+        let mut stats = [RowStats::default(); 3];
+        let (head, reference) = (policy.head(), other.head());
+        head_loss(
+            &head,
+            Some(&reference),
+            &targets,
+            &mut rule,
+            gradients,
+            &mut stats,
+        );
+        let values = exact(&policy);
+        let total = |values: &Exact| -> f64 {
+            [(0, 4), (2, 20)]
+                .into_iter()
+                .map(|(row, target)| {
+                    let found = row_stats((&policy, values), Some(&other), row, target);
+                    let log_p = log_softmax(&policy, values, row).0;
+                    let log_q = log_softmax(&other, &exact(&other), row).0;
+                    let cross: f64 = log_p.iter().zip(&log_q).map(|(p, q)| -q.exp() * p).sum();
+                    objective(row, found[0], found[4], found[2]) + 0.7 * cross
+                })
+                .sum()
+        };
+        for (at, got) in hidden.iter().enumerate() {
+            let at_step = |step: f64| {
+                let mut values = values.clone();
+                values.hidden[at] += step;
+                total(&values)
+            };
+            let expected = (at_step(1e-5) - at_step(-1e-5)) / 2e-5;
+            let size = 1.0 + total(&values).abs();
+            assert!(
+                (f64::from(*got) - expected).abs() < 1e-4 * size,
+                "{got} {expected}"
+            );
+        }
+    }
 }

@@ -3,7 +3,11 @@
 use burn::Tensor;
 
 use super::Decoder;
-use crate::{ops::Weight, spec::Head};
+use crate::{
+    error::{Error, Result},
+    ops::Weight,
+    spec::Head,
+};
 
 impl Decoder {
     /// The tensors that are trained, in a fixed order.
@@ -83,6 +87,25 @@ impl Decoder {
         self.leaves()
             .map(|t| t.dims().iter().product::<usize>())
             .sum()
+    }
+
+    /// The model at `share` of the way from `base` to this one, every leaf on its own line: 0 is `base`, 1 is this, and beyond 1 extrapolates.
+    /// Weight interpolation (arXiv 2203.05482, 2406.16768). Both are of one description, with adapters of one shape.
+    ///
+    /// # Errors
+    /// Leaves of other shapes.
+    pub fn between(&self, base: &Self, share: f64) -> Result<Self> {
+        let mut mixed = self.clone();
+        if base.leaf_names() != self.leaf_names() {
+            return Err(Error::bug("two models of different leaves cannot be mixed"));
+        }
+        for (leaf, from) in mixed.leaves_mut().zip(base.leaves()) {
+            if leaf.dims() != from.dims() {
+                return Err(Error::bug("two models of different shapes cannot be mixed"));
+            }
+            *leaf = from.clone() + (leaf.clone() - from.clone()).mul_scalar(share);
+        }
+        Ok(mixed)
     }
 
     /// A copy whose leaves are on a tape; the numbers are shared.

@@ -246,6 +246,9 @@ fn composed(
         let kl = reference
             .as_ref()
             .map(|q| (p * (log_p.clone() - q.clone())).sum_dim(1));
+        let cross = reference
+            .as_ref()
+            .map(|q| (q.clone().exp() * log_p.clone()).sum_dim(1).neg());
         let read = |t: &Tensor<2>| {
             t.clone()
                 .inner()
@@ -257,7 +260,7 @@ fn composed(
             (read(&log_prob), read(&entropy), read(&normalisers));
         let kls = kl.as_ref().map(read);
         let references = reference.map(|q| read(&q.gather(1, target)));
-        let mut d = [Vec::new(), Vec::new(), Vec::new()];
+        let mut d = [Vec::new(), Vec::new(), Vec::new(), Vec::new()];
         for (i, &n) in numbers.iter().enumerate() {
             let found = RowStats {
                 log_prob: log_probs[i],
@@ -272,11 +275,12 @@ fn composed(
             d[0].push(g.d_log_prob);
             d[1].push(g.d_entropy);
             d[2].push(g.d_kl);
+            d[3].push(g.d_ref_cross_entropy);
         }
-        let [d_log_prob, d_entropy, d_kl] = d.map(|d| column(d, &device));
+        let [d_log_prob, d_entropy, d_kl, d_cross] = d.map(|d| column(d, &device));
         let mut sum = (log_prob * d_log_prob).sum() + (entropy * d_entropy).sum();
-        if let Some(kl) = kl {
-            sum = sum + (kl * d_kl).sum();
+        if let Some((kl, cross)) = kl.zip(cross) {
+            sum = sum + (kl * d_kl).sum() + (cross * d_cross).sum();
         }
         let mut grads = sum.backward();
         if let Some(g) = h.grad_remove(&mut grads) {

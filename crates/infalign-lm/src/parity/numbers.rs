@@ -19,7 +19,9 @@ use crate::{
     score::{Sequence, classify, score, token_values},
     spec::{Head, Spec},
     tensors::TensorRule,
-    train::{AdamW, AdamWConfig, Gradients, Objective, ScoreGrad, gradients, score_gradients},
+    train::{
+        AdamW, AdamWConfig, Gradients, Objective, Rule, ScoreGrad, gradients, score_gradients,
+    },
     weights::{Adapter, Weights, named::Named},
 };
 
@@ -128,11 +130,11 @@ fn cross_entropy(model: &Decoder, sequences: &[Vec<u32>], checkpoint: bool) -> (
         targets: &targets,
         reference: None,
         temperature: 1.0,
-        row: &mut |_, stats: RowStats| RowGrad {
+        rule: Rule::Row(&mut |_, stats: RowStats| RowGrad {
             loss: -stats.log_prob,
             d_log_prob: -1.0,
             ..RowGrad::default()
-        },
+        }),
     };
     (
         gradients(model, &batch, objective, checkpoint).expect("gradients"),

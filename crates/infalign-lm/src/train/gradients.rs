@@ -7,10 +7,10 @@ use burn::Tensor;
 
 use crate::{
     batch::Batch,
-    error::Result,
+    error::{Error, Result},
     model::Decoder,
     ops::{
-        head::{self, Row, RowGrad, RowStats, Rows},
+        head::{self, RowGrad, RowStats, Rows},
         known::known,
     },
 };
@@ -48,8 +48,17 @@ pub struct Objective<'a> {
     pub reference: Option<&'a Decoder>,
     /// The logits are divided by it before anything else; 1 is the model's own distribution.
     pub temperature: f32,
+    /// What each row's loss is.
+    pub rule: Rule<'a>,
+}
+
+/// How rows' losses follow from what is found at the rows.
+pub enum Rule<'a> {
     /// A row's loss and its derivatives, from the row's number and what was found there; asked in row order.
-    pub row: &'a mut dyn FnMut(usize, RowStats) -> RowGrad,
+    Row(&'a mut dyn FnMut(usize, RowStats) -> RowGrad),
+    /// Those of all rows at once, from what was found at all of them: a row's may depend on later rows (a KL still to go, say). One answer for
+    /// each row, with or without a target. Costs a second product with the head's matrix.
+    Batch(&'a mut dyn FnMut(&[Option<RowStats>]) -> Vec<RowGrad>),
 }
 
 /// The loss of `batch` and its gradients with respect to the model's leaves.
@@ -58,7 +67,7 @@ pub struct Objective<'a> {
 /// What the head says of targets that do not fit.
 #[expect(
     clippy::needless_pass_by_value,
-    reason = "the closure inside is borrowed for this one call"
+    reason = "the rule inside is borrowed for this one call"
 )]
 pub fn gradients(
     model: &Decoder,
@@ -77,16 +86,16 @@ pub fn gradients(
             .map(|(r, h)| (h, r.head())),
     };
     if checkpoint {
-        by_layer(model, batch, &rows, objective.row)
+        by_layer(model, batch, &rows, objective.rule)
     } else {
-        at_once(model, batch, &rows, objective.row)
+        at_once(model, batch, &rows, objective.rule)
     }
 }
 
-fn at_once(model: &Decoder, batch: &Batch, rows: &Rows<'_>, row: Row<'_>) -> Result<Gradients> {
+fn at_once(model: &Decoder, batch: &Batch, rows: &Rows<'_>, rule: Rule<'_>) -> Result<Gradients> {
     let taped = model.taped();
     let hidden = taped.hidden(batch);
-    let (loss, stats, scalar) = head_loss(&taped, hidden, rows, row)?;
+    let (loss, stats, scalar) = head_loss(&taped, hidden, rows, rule)?;
     let mut grads = scalar.backward();
     let leaves = taped.leaves().map(|t| t.grad_remove(&mut grads)).collect();
     Ok(Gradients {
@@ -96,7 +105,7 @@ fn at_once(model: &Decoder, batch: &Batch, rows: &Rows<'_>, row: Row<'_>) -> Res
     })
 }
 
-fn by_layer(model: &Decoder, batch: &Batch, rows: &Rows<'_>, row: Row<'_>) -> Result<Gradients> {
+fn by_layer(model: &Decoder, batch: &Batch, rows: &Rows<'_>, rule: Rule<'_>) -> Result<Gradients> {
     let leaf = |t: &Tensor<2>| t.clone().autodiff().require_grad();
     let positions = batch.positions();
     let layers = model.spec().layers;
@@ -122,7 +131,7 @@ fn by_layer(model: &Decoder, batch: &Batch, rows: &Rows<'_>, row: Row<'_>) -> Re
     };
     let last = leaf(&x);
     drop(x);
-    let (loss, stats, scalar) = head_loss(&taped, taped.final_norm(last.clone()), rows, row)?;
+    let (loss, stats, scalar) = head_loss(&taped, taped.final_norm(last.clone()), rows, rule)?;
     let mut grads = scalar.backward();
     collect(&mut grads);
     let mut d = last.grad_remove(&mut grads);
@@ -153,16 +162,25 @@ fn head_loss(
     taped: &Decoder,
     hidden: Tensor<2>,
     rows: &Rows<'_>,
-    row: Row<'_>,
+    rule: Rule<'_>,
 ) -> Result<(f64, Vec<Option<RowStats>>, Tensor<2>)> {
     let matrix = taped.head().tensor.clone();
-    let found = head::loss(
-        &hidden.clone().inner(),
-        &taped.head().inner(),
-        rows,
-        row,
-        matrix.is_tracked(),
-    )?;
+    let (inner, head) = (hidden.clone().inner(), taped.head().inner());
+    let found = match rule {
+        Rule::Row(row) => head::loss(&inner, &head, rows, row, matrix.is_tracked())?,
+        Rule::Batch(plan) => {
+            let answers = plan(&head::measure(&inner, &head, rows)?);
+            if answers.len() != rows.targets.len() {
+                return Err(Error::bug(format!(
+                    "{} answers for {} rows",
+                    answers.len(),
+                    rows.targets.len()
+                )));
+            }
+            let mut row = |n: usize, _: RowStats| answers[n];
+            head::loss(&inner, &head, rows, &mut row, matrix.is_tracked())?
+        }
+    };
     let scalar = match found.d_matrix {
         Some(d) => known(
             found.loss as f32,

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use infalign_lm::{AdamW, Decoder, Gradients, Objective, RowGrad, RowStats, gradients, measure};
+use infalign_lm::{
+    AdamW, Decoder, Gradients, Objective, RowGrad, RowStats, Rule, gradients, measure,
+};
 
 use super::{
     Data, Habits, Policy, Rows, Settings,
@@ -89,7 +91,7 @@ impl Session {
                 targets: &targets,
                 reference: None,
                 temperature: 1.0,
-                row: &mut cross_entropy,
+                rule: Rule::Row(&mut cross_entropy),
             };
             let found = gradients(&self.model, &batch, objective, habits.recompute)?;
             match &mut whole {

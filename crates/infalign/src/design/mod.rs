@@ -8,7 +8,7 @@ mod answer;
 mod frontier;
 mod levels;
 mod recommend;
-mod rows;
+pub(crate) mod rows;
 mod search;
 
 use std::sync::Arc;
@@ -99,7 +99,10 @@ pub fn design(question: &Question) -> Result<Design> {
 }
 
 /// The answer, and the transforms of its rows (in the order asked for, not in the rows' order).
-pub(crate) fn design_with_transforms(
+///
+/// # Errors
+/// As [`design`].
+pub fn design_with_transforms(
     question: &Question,
 ) -> Result<(Design, Vec<Arc<dyn Transform>>)> {
     check(question)?;

@@ -162,10 +162,10 @@ pub(super) fn share(value: f64, optimum: f64) -> f64 {
 }
 
 /// How near to its supremum a transform that cannot spend the budget is shown.
-pub(super) const NEARLY: f64 = 0.999;
+pub(crate) const NEARLY: f64 = 0.999;
 
 /// β and law of a transform at a KL, beginning on the deployment's grid.
-pub(super) fn at_kl(
+pub(crate) fn at_kl(
     deployment: &Deployment,
     transform: &Arc<dyn Transform>,
     kl: f64,
@@ -178,7 +178,7 @@ pub(super) fn at_kl(
 }
 
 /// W of a law, on its own grid where that is not the deployment's, refined until both are resolved.
-pub(super) fn win_rate(deployment: &Deployment, law: &Law) -> f64 {
+pub(crate) fn win_rate(deployment: &Deployment, law: &Law) -> f64 {
     if std::ptr::eq(law.grid().as_ref(), deployment.grid().as_ref()) {
         return deployment.win_rate(law);
     }

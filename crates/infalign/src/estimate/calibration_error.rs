@@ -20,7 +20,7 @@
 //! | NaN, or outside \[0,1\] | [`Error::BadValue`] naming the index |
 //! | empty cells | left out |
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Resolution,
@@ -29,7 +29,8 @@ use super::{
 use crate::{Error, Result};
 
 /// Predictions against outcomes.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CalibrationError {
     /// Expected calibration error, in \[0,1\].
     pub expected: f64,
@@ -42,7 +43,8 @@ pub struct CalibrationError {
 }
 
 /// One cell of a reliability diagram.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReliabilityCell {
     /// Mean prediction.
     pub predicted: f64,

@@ -20,6 +20,7 @@ pub use order_law::OrderLaw;
 pub use pass_at_k::pass_at_k;
 pub use pit::Pit;
 pub use prompt_means::PromptMeans;
+pub(crate) use quantile_kl::kl_of_ranks;
 pub use quantile_kl::{QuantileKl, quantile_kl};
 pub use rank_cells::Resolution;
 pub use selected_reward::{best_at_k, selected_reward, worst_at_k};

@@ -23,7 +23,7 @@
 //! | B = 1 | χ² 0, p-value 1 |
 //! | fewer than 5 values expected in a cell | [`Warning::SparseHistogram`]: the χ² law is approximate |
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use statrs::function::gamma::gamma_ur;
 
 use super::{
@@ -36,7 +36,8 @@ use crate::{Error, Result, Warning};
 const LEAST_EXPECTED: f64 = 5.0;
 
 /// How far calibrated rewards of the base are from uniform.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Pit {
     /// Values in each cell.
     pub counts: Vec<usize>,

@@ -114,6 +114,22 @@ pub fn quantile_kl<P: AsRef<[f64]>>(
     })
 }
 
+/// What [`quantile_kl`] is near for many samples of a known law of the ranks among K rollouts: `masses` of the K + 1 ranks, in `bins`
+/// cells, against the base's; in nats.
+///
+/// # Errors
+/// [`Error::OutOfRange`] for B = 0, B > K + 1, or fewer than two ranks.
+pub(crate) fn kl_of_ranks(masses: &[f64], bins: usize) -> Result<f64> {
+    let k = masses.len().saturating_sub(1);
+    let cells = RankCells::new(bins, Resolution::Rollouts(k))?;
+    let mut shares = vec![0.0; bins];
+    for (h, mass) in masses.iter().enumerate() {
+        shares[cells.cell(h as f64 / k as f64)] += mass;
+    }
+    let places = shares.iter().zip(cells.shares()).filter(|(p, _)| **p > 0.0);
+    Ok(places.map(|(p, q)| p * (p / q).ln()).sum())
+}
+
 fn prompt_shares(u: &[f64], cells: &RankCells, bins: usize) -> Vec<f64> {
     let mut shares = vec![0.0; bins];
     for &u in u {
@@ -213,6 +229,34 @@ mod tests {
             });
             assert!(mean.abs() < 0.003, "K = {k}, B = {bins}: {mean}");
         }
+    }
+
+    #[test]
+    fn the_kl_of_known_ranks_is_what_samples_come_to() {
+        // Ranks among 9 of density 2u: P(h) = 2(h+1)/110.
+        let masses: Vec<f64> = (0..10).map(|h| 2.0 * f64::from(h + 1) / 110.0).collect();
+        for bins in [10, 4] {
+            let want = kl_of_ranks(&masses, bins).unwrap();
+            let (mean, all) = average(200, |rng| {
+                let rank = |rng: &mut ChaCha8Rng| {
+                    let mut rest = rng.random::<f64>();
+                    let h = masses.iter().position(|m| {
+                        rest -= m;
+                        rest < 0.0
+                    });
+                    h.unwrap_or(9) as f64 / 9.0
+                };
+                let prompts: Vec<[f64; 1]> = (0..1000).map(|_| [rank(rng)]).collect();
+                quantile_kl(&prompts, Some(bins), Resolution::Rollouts(9)).unwrap()
+            });
+            let allowed = 4.0 * all[0].estimate.standard_error / 200f64.sqrt();
+            assert!(
+                (mean - want).abs() < allowed,
+                "B = {bins}: {mean} not {want}"
+            );
+        }
+        assert_eq!(kl_of_ranks(&[0.25; 4], 2), Ok(0.0));
+        assert!(kl_of_ranks(&[1.0], 1).is_err() && kl_of_ranks(&[0.5; 2], 3).is_err());
     }
 
     #[test]

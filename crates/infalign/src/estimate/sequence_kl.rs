@@ -34,6 +34,7 @@ use crate::{Error, Result};
 
 /// What the recorded log-probabilities are probabilities of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LogProbsOf {
     /// The distribution that the responses were drawn from, temperature and truncation included.
@@ -45,6 +46,7 @@ pub enum LogProbsOf {
 
 /// KL(π‖p) per sequence in nats, over prompts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SequenceKl {
     /// Mean log-ratio.
     pub k1: Estimate,

@@ -25,6 +25,10 @@
 //!
 //! The inner sum over z is the coefficient of ε in `Π_{u≠y} (f_u + ε c_u ρ_u(m) xᵐ)`, carried through the same products.
 //!
+//! Votes drawn without replacement from `c_y` ballots for each answer y (c in all) are independent binomial counts of `c_y` trials with
+//! any common chance, given that they sum to N (derived: the chance cancels, and the multivariate hypergeometric law is left). So the
+//! same sums hold with ρ the binomial probabilities; the chance N/c keeps them near 1.
+//!
 //! | input | answer |
 //! |---|---|
 //! | N = 1, N = 2 | T(π) = π: of two different votes either wins with probability ½ |
@@ -32,7 +36,7 @@
 //! | work | of the order of A N³ |
 
 /// Votes beyond which Poisson weights would leave the range of f64.
-pub(super) const MAX_VOTES: usize = 512;
+pub(crate) const MAX_VOTES: usize = 512;
 
 /// One setting of the winner's votes m and priority s, with its weight.
 struct Round {
@@ -51,19 +55,12 @@ struct Ballots {
 
 /// T(π): each answer's chance to win N votes.
 pub(super) fn winners(policy: &[f64], n: usize) -> Vec<f64> {
-    let ballots = Ballots::new(policy, n);
-    let count = policy.len();
-    let mut wins = vec![0.0; count];
-    for round in ballots.rounds() {
-        let (prefix, suffix) = ballots.running(&round, None);
-        let degree = n - round.m;
-        for z in 0..count {
-            let others = coefficient(&prefix[z].0, &suffix[z + 1].0, degree);
-            wins[z] += round.weight * ballots.answers[z][round.m] * others;
-        }
-    }
-    wins.iter_mut().for_each(|w| *w /= ballots.total);
-    wins
+    Ballots::new(policy, n).winners()
+}
+
+/// Each answer's chance to win N votes that are drawn without replacement from ballots of which `counts[y]` say y, 1 ≤ N ≤ their number.
+pub(crate) fn winners_of_counts(counts: &[usize], n: usize) -> Vec<f64> {
+    Ballots::of_counts(counts, n).winners()
 }
 
 /// `Σ_z c_z ∂T(π)(z)/∂π(y)` for each y.
@@ -97,6 +94,30 @@ impl Ballots {
         let answers = policy.iter().map(|p| poisson(n as f64 * p, n)).collect();
         let total = poisson(n as f64, n)[n];
         Self { n, answers, total }
+    }
+
+    /// Ballots that are in the box: independent binomial counts in place of Poisson ones.
+    fn of_counts(counts: &[usize], n: usize) -> Self {
+        let all: usize = counts.iter().sum();
+        let share = n as f64 / all as f64;
+        let answers = counts.iter().map(|&c| binomial(c, share, n)).collect();
+        let total = binomial(all, share, n)[n];
+        Self { n, answers, total }
+    }
+
+    fn winners(&self) -> Vec<f64> {
+        let count = self.answers.len();
+        let mut wins = vec![0.0; count];
+        for round in self.rounds() {
+            let (prefix, suffix) = self.running(&round, None);
+            let degree = self.n - round.m;
+            for z in 0..count {
+                let others = coefficient(&prefix[z].0, &suffix[z + 1].0, degree);
+                wins[z] += round.weight * self.answers[z][round.m] * others;
+            }
+        }
+        wins.iter_mut().for_each(|w| *w /= self.total);
+        wins
     }
 
     fn rounds(&self) -> Vec<Round> {
@@ -150,6 +171,23 @@ fn poisson(rate: f64, n: usize) -> Vec<f64> {
         weights.push(weight);
         weight *= rate / (k + 1) as f64;
     }
+    weights
+}
+
+/// C(c, k) sᵏ (1−s)^{c−k} for k = 0..=n: outwards from the mode, which is scaled to 1 and normalised, so that nothing underflows that counts.
+fn binomial(c: usize, s: f64, n: usize) -> Vec<f64> {
+    let mut weights = vec![0.0; c.max(n) + 1];
+    let mode = (((c + 1) as f64 * s) as usize).min(c);
+    weights[mode] = 1.0;
+    for k in mode..c {
+        weights[k + 1] = weights[k] * (c - k) as f64 / (k + 1) as f64 * s / (1.0 - s);
+    }
+    for k in (0..mode).rev() {
+        weights[k] = weights[k + 1] * (k + 1) as f64 / (c - k) as f64 * (1.0 - s) / s;
+    }
+    let sum: f64 = weights.iter().sum();
+    weights.iter_mut().for_each(|w| *w /= sum);
+    weights.truncate(n + 1);
     weights
 }
 
@@ -244,6 +282,43 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn agrees_with_every_subset_of_ballots() {
+        for counts in [
+            &[7][..],
+            &[3, 4],
+            &[2, 2, 3],
+            &[1, 1, 1, 1, 5],
+            &[4, 1, 3, 2],
+        ] {
+            let ballots: Vec<usize> = (0..counts.len()).flat_map(|y| vec![y; counts[y]]).collect();
+            for n in 1..=ballots.len() {
+                let (mut want, mut subsets) = (vec![0.0; counts.len()], 0.0);
+                for set in (0u32..1 << ballots.len()).filter(|s| s.count_ones() as usize == n) {
+                    let mut votes = vec![0; counts.len()];
+                    for (i, y) in ballots.iter().enumerate() {
+                        votes[*y] += set >> i & 1;
+                    }
+                    let most = votes.iter().copied().max().unwrap_or(0);
+                    let tied = votes.iter().filter(|v| **v == most).count() as f64;
+                    for (want, v) in want.iter_mut().zip(&votes) {
+                        *want += f64::from(*v == most) / tied;
+                    }
+                    subsets += 1.0;
+                }
+                for (want, got) in want.iter().zip(winners_of_counts(counts, n)) {
+                    let want = want / subsets;
+                    assert!(
+                        (want - got).abs() < 1e-13,
+                        "{counts:?} N = {n}: {got} not {want}"
+                    );
+                }
+            }
+        }
+        let large = winners_of_counts(&[600, 300, 100], 200);
+        assert!(large[0] > 0.999 && (large.iter().sum::<f64>() - 1.0).abs() < 1e-12);
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod set;
 mod starts;
 mod voting;
 
+pub(crate) use ballots::{MAX_VOTES, winners_of_counts};
 pub use check::vjp_error;
 pub use levels::{LevelProcedure, Levels};
 pub use optimum::FiniteOptimum;

@@ -15,7 +15,7 @@
 mod answer;
 mod expected;
 mod prompt;
-mod split;
+pub(crate) mod split;
 
 use std::sync::Arc;
 

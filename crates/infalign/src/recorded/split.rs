@@ -16,7 +16,7 @@ pub(super) fn halves(n: usize, id: &str, seed: u64) -> (Vec<usize>, Vec<usize>) 
 }
 
 /// A random stream of its own for each (seed, id): FNV-1a of the id, mixed with the seed by the generator's own seeding.
-pub(super) fn stream(id: &str, seed: u64) -> ChaCha8Rng {
+pub(crate) fn stream(id: &str, seed: u64) -> ChaCha8Rng {
     let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
         (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
     });

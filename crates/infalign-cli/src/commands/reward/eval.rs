@@ -54,7 +54,13 @@ fn by_reward(spec: &RewardSpec, opening: &Opening, args: &RewardEval) -> Result<
                 row.place
             )));
         };
-        texts.push((prompt, prompt.to_string(), text, [chosen, rejected], row.tie));
+        texts.push((
+            prompt,
+            prompt.to_string(),
+            text,
+            [chosen, rejected],
+            row.tie,
+        ));
     }
     pairs::tell_bad(&rows);
     let asked: Vec<Asked<'_>> = texts

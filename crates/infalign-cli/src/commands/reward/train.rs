@@ -150,10 +150,9 @@ pub(super) fn run(args: &RewardTrain) -> Result<()> {
         learn(&config, dir, &interrupt, args, (&folder, &start), pairs)
     });
     match done {
-        Ok(Stage::Skipped) => print::note(&format!(
-            "{}: done before, unchanged",
-            args.out.display()
-        )),
+        Ok(Stage::Skipped) => {
+            print::note(&format!("{}: done before, unchanged", args.out.display()))
+        }
         Ok(Stage::Done) => {}
         Err(error) => {
             // A corrected command finds the place as it was, unless there is work to lose.
@@ -178,7 +177,10 @@ fn split(pairs: Vec<Pair>, validation: f64, seed: u64) -> (Vec<Pair>, Vec<Pair>)
     let count = u32::try_from(prompts).unwrap_or(u32::MAX);
     // Another order than the pairs' own.
     let mut places = vec![0; count as usize];
-    for (place, prompt) in order::permutation(count, seed, u64::MAX).into_iter().enumerate() {
+    for (place, prompt) in order::permutation(count, seed, u64::MAX)
+        .into_iter()
+        .enumerate()
+    {
         places[prompt as usize] = place;
     }
     let held_out = (validation * prompts as f64).ceil() as usize;

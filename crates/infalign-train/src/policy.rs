@@ -63,7 +63,7 @@ impl Policy {
     }
 
     /// As it is before the first step.
-    pub(super) fn begin(&self) -> Result<Decoder> {
+    pub(crate) fn begin(&self) -> Result<Decoder> {
         let base = self.base()?;
         Ok(match &self.lora {
             Some(lora) => {
@@ -74,7 +74,7 @@ impl Policy {
     }
 
     /// As a checkpoint has it.
-    pub(super) fn at(&self, checkpoint: &Path) -> Result<Decoder> {
+    pub(crate) fn at(&self, checkpoint: &Path) -> Result<Decoder> {
         if self.lora.is_some() {
             let base = self.base()?;
             let adapter = Adapter::read(checkpoint.join(ADAPTER), base.spec())?;
@@ -86,7 +86,7 @@ impl Policy {
     }
 
     /// Writes what is trained into a checkpoint.
-    pub(super) fn save(model: &Decoder, checkpoint: &Path) -> Result<()> {
+    pub(crate) fn save(model: &Decoder, checkpoint: &Path) -> Result<()> {
         match model.adapter(None) {
             Some(adapter) => adapter.save(checkpoint.join(ADAPTER), model.spec(), Dtype::F32)?,
             None => model.save(

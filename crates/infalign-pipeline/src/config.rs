@@ -1,0 +1,312 @@
+//! `infalign run`'s configuration: one strict record that is the TOML file, its JSON Schema, and the `--set` keys.
+//!
+//! Every field has a default; an empty file is the embedded task. Paths are relative to the file that names them.
+
+mod check;
+mod read;
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use check::{DESIGNED, RAW};
+pub use read::{parse, read};
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The run's seed: every draw follows from it.
+    pub seed: u64,
+    /// The base policy.
+    pub policy: PolicyConfig,
+    /// What it is asked.
+    pub prompts: PromptsConfig,
+    /// How responses are drawn, while training and while measuring.
+    pub sampling: SamplingConfig,
+    /// Who gives rewards.
+    pub reward: RewardConfig,
+    /// How many rollouts tell a reward's quantiles.
+    pub calibration: CalibrationConfig,
+    /// Which policies are trained, and for what.
+    pub design: DesignConfig,
+    /// How they are trained.
+    pub train: TrainConfig,
+    /// How they are measured.
+    pub evaluate: EvaluateConfig,
+}
+
+/// The base policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PolicyConfig {
+    /// A model folder as on the Hugging Face hub; `tavern` is the tiny policy that infalign brings along.
+    pub model: String,
+    /// Rank of low-rank adapters (LoRA); 0 trains all weights.
+    pub lora_rank: usize,
+    /// α of the adapters; their product is scaled by α / rank.
+    pub lora_alpha: f64,
+}
+
+/// What the policy is asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PromptsConfig {
+    /// A file of prompts (see `infalign data inspect`); `tavern` are the embedded task's.
+    pub file: String,
+    /// A file of held-out prompts; without it the last `held_out` of `file` are held out.
+    pub held_out_file: Option<PathBuf>,
+    /// Prompts held out where no file of them is given.
+    pub held_out: usize,
+    /// The most prompts that are trained on; 0 is all.
+    pub limit: usize,
+}
+
+/// How responses are drawn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SamplingConfig {
+    /// What logits are divided by, above 0.
+    pub temperature: f64,
+    /// The most tokens of a response.
+    pub max_tokens: usize,
+    /// Texts that end a response.
+    pub stop: Vec<String>,
+}
+
+/// Who gives rewards.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RewardConfig {
+    /// The training reward (`model:FOLDER`, `length`, `lexicon:FILE`, `regex:PATTERN`, `answer`, `exec:COMMAND`, sums of them); `fit` is a
+    /// reward model that the run trains first, `gold` the embedded task's own.
+    pub train_on: String,
+    /// Further rewards that only judge.
+    pub judges: Vec<String>,
+    /// With a threshold, the jailbreak view: how often the worst of N responses falls below it by the training reward.
+    pub threshold: Option<f64>,
+    /// The reward model that `fit` trains.
+    pub fit: FitConfig,
+}
+
+/// A reward model that the run trains.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FitConfig {
+    /// A file of preferences; `tavern` are the embedded task's noisy annotators, who judge the base's own responses.
+    pub preferences: String,
+    /// The causal model whose body it begins with; empty for the policy's.
+    pub model: String,
+    /// Preferences used at most; of `tavern`, drawn.
+    pub pairs: usize,
+    /// Passes over them.
+    pub epochs: f64,
+    /// Pairs of a step.
+    pub batch_size: usize,
+    /// The highest learning rate.
+    pub learning_rate: f64,
+}
+
+/// How many rollouts tell a reward's quantiles.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CalibrationConfig {
+    /// K: rollouts of the base per training prompt.
+    pub rollouts: usize,
+    /// Further rollouts of each prompt, by which the calibration is checked.
+    pub check: usize,
+    /// Prompts in a shard of rollouts: what a killed run draws again at most.
+    pub shard: usize,
+}
+
+/// Which policies are trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DesignConfig {
+    /// What deployment does: `best-of:4`, `worst-of:4`, …
+    pub procedures: Vec<String>,
+    /// KL budgets in nats.
+    pub kl: Vec<f64>,
+    /// Forms of the reward: `raw`, any transform, `optimal` and `designed` (the one that `infalign design` recommends) for each procedure.
+    pub rewards: Vec<String>,
+    /// Seeds of training.
+    pub seeds: Vec<u64>,
+}
+
+/// How policies are trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// `rloo`, `ppo`, `grpo` or `projection`.
+    pub objective: String,
+    /// How the KL enters the loss: `exact`, `k1` or `k3`.
+    pub kl: String,
+    /// Steps from fresh samples.
+    pub steps: u64,
+    /// Prompts of a step.
+    pub prompts: usize,
+    /// Responses to each.
+    pub samples: usize,
+    /// Parts in which a step is computed; divides `prompts`.
+    pub accumulate: usize,
+    /// The highest learning rate.
+    pub learning_rate: f64,
+    /// Steps over which it rises, as a share of all.
+    pub warmup: f64,
+    /// The last learning rate as a share of the highest.
+    pub floor: f64,
+    /// The gradient's norm is cut here, in nats; 0 leaves it.
+    pub clip: f64,
+    /// How fast β answers to the KL; see `infalign train`.
+    pub gain: f64,
+    /// A fixed β instead of the budget's controller.
+    pub beta: Option<f64>,
+    /// Whether the trained policy is put exactly on its budget, by a line from the base through it.
+    pub land: bool,
+    /// Steps between two held-out measurements of the KL.
+    pub held_out_every: u64,
+    /// Passes over a step's samples (`rloo`, `grpo`, `ppo`); 0 is the objective's own.
+    pub epochs: usize,
+    /// Keeps only every layer's input and computes the layer again: less memory, more time, the same bits.
+    pub recompute: bool,
+    /// Steps between two checkpoints.
+    pub save_every: u64,
+}
+
+/// How policies are measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvaluateConfig {
+    /// Fresh responses of each policy, and of the base, to every held-out prompt.
+    pub samples: usize,
+    /// Procedures that are executed; empty for those of the design with N = 1, 2, 4, 8, 16 of their kinds.
+    pub procedures: Vec<String>,
+    /// Held-out prompts whose responses stand in the report to read.
+    pub shown: usize,
+}
+
+/// The embedded task's name, wherever it can stand.
+pub const TAVERN: &str = "tavern";
+/// The embedded task's gold reward.
+pub const GOLD: &str = "gold";
+/// The reward model that the run trains.
+pub const FIT: &str = "fit";
+
+impl Default for PolicyConfig {
+    fn default() -> Self {
+        Self {
+            model: TAVERN.to_owned(),
+            lora_rank: 0,
+            lora_alpha: 32.0,
+        }
+    }
+}
+
+impl Default for PromptsConfig {
+    fn default() -> Self {
+        Self {
+            file: TAVERN.to_owned(),
+            held_out_file: None,
+            held_out: 64,
+            limit: 0,
+        }
+    }
+}
+
+impl Default for SamplingConfig {
+    fn default() -> Self {
+        Self {
+            temperature: 1.0,
+            max_tokens: 32,
+            stop: Vec::new(),
+        }
+    }
+}
+
+impl Default for RewardConfig {
+    fn default() -> Self {
+        Self {
+            train_on: FIT.to_owned(),
+            judges: vec![GOLD.to_owned()],
+            threshold: None,
+            fit: FitConfig::default(),
+        }
+    }
+}
+
+impl Default for FitConfig {
+    fn default() -> Self {
+        Self {
+            preferences: TAVERN.to_owned(),
+            model: String::new(),
+            pairs: 3000,
+            epochs: 2.0,
+            batch_size: 32,
+            learning_rate: 1e-3,
+        }
+    }
+}
+
+impl Default for CalibrationConfig {
+    fn default() -> Self {
+        Self {
+            rollouts: 100,
+            check: 16,
+            shard: 16,
+        }
+    }
+}
+
+impl Default for DesignConfig {
+    fn default() -> Self {
+        Self {
+            procedures: vec!["worst-of:4".to_owned()],
+            kl: vec![0.5],
+            rewards: ["raw", "identity", "designed"].map(str::to_owned).into(),
+            seeds: vec![0],
+        }
+    }
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            objective: "rloo".to_owned(),
+            kl: "exact".to_owned(),
+            steps: 120,
+            prompts: 16,
+            samples: 16,
+            accumulate: 1,
+            learning_rate: 2e-3,
+            warmup: 0.05,
+            floor: 0.1,
+            clip: 1.0,
+            gain: 0.05,
+            beta: None,
+            land: true,
+            held_out_every: 20,
+            epochs: 0,
+            recompute: false,
+            save_every: 20,
+        }
+    }
+}
+
+impl Default for EvaluateConfig {
+    fn default() -> Self {
+        Self {
+            samples: 32,
+            procedures: Vec::new(),
+            shown: 8,
+        }
+    }
+}
+
+impl Config {
+    /// As TOML, every field written out.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).unwrap_or_default()
+    }
+}

@@ -1,0 +1,76 @@
+//! What can go wrong in a run: the stages' own errors, and what a configuration cannot be.
+
+use infalign_data::Kind;
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a run stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A configuration that cannot be.
+    #[error("{place}: {why}")]
+    Config {
+        /// The file with the line, or the setting.
+        place: String,
+        /// What is wrong and what is allowed.
+        why: String,
+    },
+    /// The mathematics' complaint.
+    #[error(transparent)]
+    Mathematics(#[from] infalign::Error),
+    /// A file or the run directory.
+    #[error(transparent)]
+    Data(#[from] infalign_data::Error),
+    /// A model, its files, or what it is asked to do.
+    #[error(transparent)]
+    Model(#[from] infalign_lm::Error),
+    /// Training.
+    #[error(transparent)]
+    Training(#[from] infalign_train::Error),
+    /// A reward.
+    #[error(transparent)]
+    Reward(#[from] infalign_reward::Error),
+    /// The embedded task.
+    #[error(transparent)]
+    Tavern(#[from] infalign_tavern::Error),
+    /// The report.
+    #[error(transparent)]
+    Report(#[from] infalign_report::Error),
+    /// The run was asked to stop, and has saved.
+    #[error("stopped while training `{policy}` after step {step}; the same command goes on from there")]
+    Interrupted {
+        /// The policy in training.
+        policy: String,
+        /// Steps taken.
+        step: u64,
+    },
+    /// A mistake of infalign.
+    #[error("{what}; this is a fault of infalign, please report it")]
+    Bug {
+        /// What went wrong.
+        what: String,
+    },
+}
+
+impl Error {
+    /// Whose fault it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Config { .. } | Self::Mathematics(_) => Kind::User,
+            Self::Data(e) => e.kind(),
+            Self::Model(e) => e.kind(),
+            Self::Training(e) => e.kind(),
+            Self::Reward(e) => e.kind(),
+            Self::Tavern(_) => Kind::User,
+            Self::Report(_) | Self::Interrupted { .. } => Kind::Environment,
+            Self::Bug { .. } => Kind::Bug,
+        }
+    }
+
+    pub(crate) fn bug(what: impl Into<String>) -> Self {
+        Self::Bug { what: what.into() }
+    }
+}

@@ -1,0 +1,303 @@
+//! Stages `eval/…`: fresh samples of the base and of every policy on held-out prompts, every judge's rewards, and what the procedures make of them.
+
+use std::sync::Arc;
+
+use infalign::{
+    Procedure,
+    estimate::LogProbsOf,
+    evaluation::{
+        CalibratedPrompt, Deployed, Evaluation, Judge as Named, LogProbs, Pairs, Planned, PolicySamples,
+        Question, Responses, Samples, TrainedOn, diagnose, evaluate,
+    },
+};
+use infalign_data::{Fingerprint, RewardRow, RolloutRow, RunDir, read_rewards, read_rollouts};
+use infalign_lm::{Decoder, Folder, Head, Sequence, score};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    base::BasePolicy,
+    calibration::{rewarded, write as write_rewards},
+    read_json,
+    rollouts::{draws, model, rows, sampling, write},
+    train::{Trained, folder},
+    write_json,
+};
+use crate::{
+    ask::{Question as Asked, Questions},
+    config::Config,
+    error::Result,
+    judges::Judge,
+    run::Around,
+    variants::Variant,
+};
+
+pub(crate) const RESULTS: &str = "eval/results.json";
+const BASE: &str = "base";
+
+/// Fresh samples of a policy with everything that is known of them: (prompts, samples).
+pub(crate) struct Sampled {
+    pub(crate) rows: Vec<RolloutRow>,
+    /// (judges, prompts).
+    pub(crate) rewards: Vec<Vec<RewardRow>>,
+    figures: Figures,
+    lengths: Vec<Vec<u32>>,
+}
+
+/// Log-probabilities of responses, in nats: (prompts, samples).
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Figures {
+    policy: Vec<Vec<f64>>,
+    base: Vec<Vec<f64>>,
+    kl: Vec<Vec<f64>>,
+}
+
+/// Samples and rewards of the base (`None`) or of a variant.
+pub(crate) fn sampled(
+    dir: &mut RunDir,
+    around: &mut Around<'_>,
+    (config, base, questions): (&Config, &BasePolicy, &[Asked]),
+    judges: &mut [Judge],
+    variant: Option<&Variant>,
+) -> Result<Sampled> {
+    let slug = variant.map_or(BASE, |v| v.slug.as_str());
+    let label = variant.map_or(BASE, |v| v.name.as_str());
+    let stage = format!("eval/{slug}");
+    let settings = sampling(config, &stage);
+    let (samples, kl) = (config.evaluate.samples, format!("{stage}/kl.json"));
+    let rollouts = format!("{stage}/samples.parquet");
+    let mut inputs = base
+        .fingerprint
+        .clone()
+        .value("sampling", &settings)?
+        .value("samples", &samples)?;
+    for q in questions {
+        inputs = inputs.value(&q.prompt.id, &q.prompt.tokens)?;
+    }
+    if let Some(variant) = variant {
+        inputs = inputs.stage(dir, &folder(variant))?;
+    }
+    around.tell(&format!("sampling {label}"));
+    dir.stage(&stage, &inputs, &[&rollouts, &kl], |dir| {
+        let (rows, figures) = match variant {
+            None => (rows(&mut model(base)?, questions, samples, draws(base, &settings)?)?, Figures::default()),
+            Some(variant) => {
+                let place = dir.file(&folder(variant));
+                let policy = Folder::open(&place)?;
+                let mut policy = Decoder::open(&policy, Head::CausalLm, 0, &base.policy.device)?;
+                policy.freeze();
+                let rows = rows(&mut policy, questions, samples, draws(base, &settings)?)?;
+                let figures = figures(&policy, &model(base)?, questions, &rows, settings.temperature as f32)?;
+                (rows, figures)
+            }
+        };
+        write(dir, &rollouts, &rows)?;
+        write_json(dir, &kl, &figures)
+    })?;
+    let (rows, _) = read_rollouts(dir.file(&rollouts))?;
+    let figures = read_json(&dir.file(&kl))?;
+    let mut rewards = Vec::with_capacity(judges.len());
+    for (number, judge) in judges.iter_mut().enumerate() {
+        let name = format!("{stage}/rewards-{number}.parquet");
+        let inputs = judge.fingerprint(Fingerprint::new().stage(dir, &stage)?);
+        dir.stage(&format!("{stage}/rewards-{number}"), &inputs, &[&name], |dir| {
+            let found = rewarded(judge, questions, &rows)?;
+            write_rewards(dir, &name, &judge.name, &found)
+        })?;
+        rewards.push(read_rewards(dir.file(&name))?.0);
+    }
+    let length = |t: &Vec<u32>| u32::try_from(t.len()).unwrap_or(u32::MAX);
+    let lengths = rows.iter().map(|r| r.tokens.iter().map(length).collect()).collect();
+    Ok(Sampled {
+        rows,
+        rewards,
+        figures,
+        lengths,
+    })
+}
+
+/// Exact KL and both log-probabilities of every response.
+fn figures(
+    policy: &Decoder,
+    base: &Decoder,
+    questions: &[Asked],
+    rows: &[RolloutRow],
+    temperature: f32,
+) -> Result<Figures> {
+    let mut found = Figures::default();
+    for (q, row) in questions.iter().zip(rows) {
+        let sequence = |tokens: &Vec<u32>| Sequence {
+            tokens: [&q.prompt.tokens[..], tokens].concat(),
+            from: q.prompt.tokens.len(),
+        };
+        let sequences: Vec<Sequence> = row.tokens.iter().map(sequence).collect();
+        let scored = score(policy, Some(base), &sequences, temperature)?;
+        let sum = |f: fn(&infalign_lm::RowStats) -> f32| -> Vec<f64> {
+            let one = |s: &infalign_lm::Scored| s.tokens.iter().map(|t| f64::from(f(t))).sum();
+            scored.iter().map(one).collect()
+        };
+        found.policy.push(sum(|t| t.log_prob));
+        found.base.push(sum(|t| t.ref_log_prob));
+        found.kl.push(sum(|t| t.kl));
+    }
+    Ok(found)
+}
+
+/// What the procedures make of all samples, beside what was predicted.
+pub(crate) struct Measured<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) base_name: &'a str,
+    pub(crate) questions: &'a Questions,
+    /// Training rewards of the base's rollouts of training prompts, K and those that check.
+    pub(crate) table: &'a [Vec<f32>],
+    pub(crate) judges: Vec<Named>,
+    pub(crate) base: &'a Sampled,
+    pub(crate) policies: Vec<(&'a Variant, &'a Sampled, Trained)>,
+}
+
+/// Writes `results.json`, and returns it.
+pub(crate) fn measure(dir: &mut RunDir, measured: &Measured<'_>) -> Result<Evaluation> {
+    let mut inputs = Fingerprint::new()
+        .stage(dir, "design")?
+        .value("evaluate", &measured.config.evaluate)?
+        .value("procedures", &measured.config.design.procedures)?
+        .value("seed", &measured.config.seed)?
+        .value("judges", &measured.judges)?;
+    for slug in std::iter::once(BASE).chain(measured.policies.iter().map(|p| p.0.slug.as_str())) {
+        inputs = inputs.stage(dir, &format!("eval/{slug}"))?;
+        for number in 0..measured.judges.len() {
+            inputs = inputs.stage(dir, &format!("eval/{slug}/rewards-{number}"))?;
+        }
+    }
+    dir.stage("evaluate", &inputs, &[RESULTS], |dir| {
+        write_json(dir, RESULTS, &evaluation(measured)?)
+    })?;
+    read_json(&dir.file(RESULTS))
+}
+
+fn evaluation(measured: &Measured<'_>) -> Result<Evaluation> {
+    let config = measured.config;
+    let k = config.calibration.rollouts;
+    let to = (k + config.calibration.check).min(measured.table.first().map_or(0, Vec::len));
+    let held_out = &measured.questions.held_out;
+    let calibration: Vec<CalibratedPrompt<'_>> = measured
+        .questions
+        .training
+        .iter()
+        .zip(measured.table)
+        .map(|(q, rewards)| CalibratedPrompt {
+            id: &q.prompt.id,
+            rollouts: &rewards[..k],
+            fresh: &rewards[k..to],
+        })
+        .collect();
+    let policies = measured.policies.iter().map(|(variant, sampled, trained)| PolicySamples {
+        name: variant.name.clone(),
+        trained_on: match &variant.transform {
+            None => TrainedOn::Raw,
+            Some(transform) => TrainedOn::Transform(Arc::clone(transform)),
+        },
+        designed_for: variant.procedure.clone(),
+        seed: Some(variant.seed),
+        kl_budget: Some(variant.kl),
+        beta: Some(trained.beta),
+        log_probs_of: LogProbsOf::Sampler,
+        responses: responses(sampled),
+    });
+    let samples = Samples {
+        prompts: held_out.iter().map(|q| q.prompt.id.as_ref()).collect(),
+        base: responses(measured.base),
+        policies: policies.collect(),
+        calibration,
+    };
+    let question = Question {
+        base: measured.base_name.to_owned(),
+        judges: measured.judges.clone(),
+        procedures: executed(config)?.into_iter().map(Deployed::Ranked).collect(),
+        comparisons: Pairs::All,
+        duels: Pairs::None,
+        seed: config.seed,
+    };
+    let mut found = evaluate(&samples, &question)?;
+    let planned = planned(measured)?;
+    found.diagnostics = diagnose(&samples.calibration, &planned, config.seed)?;
+    Ok(found)
+}
+
+/// What is trained on, and for what: for the K that it would need.
+fn planned(measured: &Measured<'_>) -> Result<Vec<Planned>> {
+    let procedures = crate::variants::procedures(&measured.config.design.procedures)?;
+    let mut planned: Vec<Planned> = Vec::new();
+    for (variant, ..) in &measured.policies {
+        let (Some(transform), Some(procedure)) = (
+            &variant.transform,
+            variant.procedure.as_ref().or(procedures.first()),
+        ) else {
+            continue;
+        };
+        let known = |p: &Planned| p.transform.to_string() == transform.to_string() && p.kl == variant.kl;
+        if !planned.iter().any(known) {
+            planned.push(Planned {
+                transform: Arc::clone(transform),
+                procedure: Arc::clone(procedure),
+                kl: variant.kl,
+            });
+        }
+    }
+    Ok(planned)
+}
+
+/// The samples as the mathematics takes them.
+fn responses(sampled: &Sampled) -> Vec<Responses<'_>> {
+    let f = &sampled.figures;
+    sampled
+        .rows
+        .iter()
+        .enumerate()
+        .map(|(p, row)| Responses {
+            rewards: sampled.rewards.iter().map(|r| r[p].rewards.as_slice()).collect(),
+            log_probs: f.policy.get(p).map(|policy| LogProbs {
+                policy,
+                base: &f.base[p],
+                exact_kl: Some(&f.kl[p]),
+            }),
+            lengths: &sampled.lengths[p],
+            truncated: &row.truncated,
+            answers: None,
+        })
+        .collect()
+}
+
+/// The procedures that samples execute: as configured, else the design's with N = 1, 2, 4, 8, 16 of their kinds as far as samples reach.
+fn executed(config: &Config) -> Result<Vec<Arc<dyn Procedure>>> {
+    let mut texts: Vec<String> = config.evaluate.procedures.clone();
+    if texts.is_empty() {
+        texts.push("standard".to_owned());
+        texts.extend(config.design.procedures.iter().cloned());
+        for procedure in &config.design.procedures {
+            let Some((kind, n)) = procedure.split_once(':') else { continue };
+            if !matches!(kind, "best-of" | "worst-of") || n.parse::<usize>().is_err() {
+                continue;
+            }
+            for n in [2, 4, 8, 16] {
+                let text = format!("{kind}:{n}");
+                if n <= config.evaluate.samples && !texts.contains(&text) {
+                    texts.push(text);
+                }
+            }
+        }
+    }
+    crate::variants::procedures(&texts)
+}
+
+/// The judges as results name them; a threshold is of the training reward.
+pub(crate) fn named(judges: &[Judge], threshold: Option<f64>) -> Vec<Named> {
+    judges
+        .iter()
+        .enumerate()
+        .map(|(number, judge)| Named {
+            name: judge.name.clone(),
+            training: number == 0,
+            threshold: threshold.filter(|_| number == 0),
+        })
+        .collect()
+}

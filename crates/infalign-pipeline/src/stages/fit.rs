@@ -1,0 +1,1 @@
+//! Stage `reward-model`: a reward model trained on preferences, before anything is rewarded.

@@ -1,0 +1,265 @@
+//! Stages `policies/…`: one KL-regularised RL run for each variant, put exactly on its budget at the end.
+
+use std::{fs, path::Path, sync::Arc};
+
+use infalign::calibration::Calibrator;
+use infalign_data::{Fingerprint, RunDir};
+use infalign_lm::{AdamWConfig, Decoder, WriteOptions};
+use infalign_train::{
+    Decay, Policy, Schedule, Telemetry, Warmup,
+    rl::{
+        self, BaseRollouts, Budget, HeldOut, KlEstimator, Landing, ObjectiveSpec, Outcome, Price, Settings, Shape, Task,
+    },
+    supervised::{Habits, Surroundings},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{base::BasePolicy, read_json, rollouts::sampling, write_json};
+use crate::{
+    ask::Questions,
+    config::Config,
+    error::{Error, Result},
+    judges::Judge,
+    run::Around,
+    seeds::seed,
+    variants::Variant,
+};
+
+const MODEL: &str = "model.safetensors";
+const SUMMARY: &str = "training.json";
+const METRICS: &str = "metrics.jsonl";
+
+/// What training came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Trained {
+    /// β at the end.
+    pub(crate) beta: f64,
+    /// What landing did, where there is a budget.
+    pub(crate) landing: Option<Landing>,
+}
+
+/// What all variants share.
+pub(crate) struct Common<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) base: &'a BasePolicy,
+    pub(crate) questions: &'a Questions,
+    pub(crate) calibrators: &'a [Calibrator],
+    pub(crate) base_rollouts: &'a BaseRollouts,
+}
+
+/// Where a variant lies in the run.
+pub(crate) fn folder(variant: &Variant) -> String {
+    format!("policies/{}", variant.slug)
+}
+
+/// Trains a variant unless it is trained.
+pub(crate) fn train(
+    dir: &mut RunDir,
+    around: &mut Around<'_>,
+    common: &Common<'_>,
+    judge: &mut Judge,
+    variant: &Variant,
+) -> Result<Trained> {
+    let Common { config, base, .. } = common;
+    let settings = settings(config, variant)?;
+    let place = folder(variant);
+    let names = [MODEL, "config.json", METRICS, SUMMARY].map(|n| format!("{place}/{n}"));
+    let outputs: Vec<&str> = names.iter().map(String::as_str).collect();
+    let inputs = judge.fingerprint(
+        base.fingerprint
+            .clone()
+            .stage(dir, "calibration")?
+            .stage(dir, "design")?
+            .value("settings", &settings)?
+            .value("land", &config.train.land)?
+            .value("variant", &(&variant.reward, variant.kl, variant.beta))?,
+    );
+    let inputs = around.fingerprint(inputs)?;
+    around.tell(&format!("training {}", variant.name));
+    dir.stage(&place, &inputs, &outputs, |dir| {
+        work(dir, around, common, judge, variant, &settings)
+    })?;
+    read_json(&dir.file(&format!("{place}/{SUMMARY}")))
+}
+
+fn work(
+    dir: &RunDir,
+    around: &mut Around<'_>,
+    common: &Common<'_>,
+    judge: &mut Judge,
+    variant: &Variant,
+    settings: &Settings,
+) -> Result<()> {
+    let Common {
+        config,
+        base,
+        questions,
+        calibrators,
+        base_rollouts,
+    } = common;
+    let directory = dir.file(&folder(variant));
+    fs::create_dir_all(&directory).map_err(|source| infalign_data::Error::Write {
+        path: directory.clone(),
+        source,
+    })?;
+    let calibrators = calibrators.to_vec();
+    let shape = match &variant.transform {
+        Some(transform) => Shape::transformed(Arc::clone(transform), calibrators),
+        None => Shape::raw(calibrators),
+    };
+    let (training, held_out) = (questions.of_training(), questions.of_held_out());
+    let mut rewards = |asked: &[(usize, &str)]| {
+        let asked = asked.iter().map(|&(q, text)| (&questions.training[q], text));
+        judge.rewards(asked).map_err(|e| infalign_train::Error::Reward {
+            kind: e.kind(),
+            what: e.to_string(),
+        })
+    };
+    let policy = Policy {
+        seed: variant.seed,
+        ..base.policy.clone()
+    };
+    let mut task = Task {
+        policy: &policy,
+        prompts: &training,
+        held_out: &held_out,
+        rewards: &mut rewards,
+        shape: &shape,
+        base_rollouts: Some(base_rollouts),
+    };
+    let habits = Habits {
+        save_every: config.train.save_every.max(1),
+        save_seconds: 60.0,
+        keep: 2,
+        recompute: config.train.recompute,
+    };
+    let outcome = {
+        let watched = around.watch(&variant.name, settings.steps);
+        let mut watch = move |step: u64| watched(step);
+        rl::train(
+            &mut task,
+            settings,
+            &habits,
+            Surroundings {
+                directory: &directory,
+                watch: &mut watch,
+                interrupt: around.interrupt,
+                clock: around.clock,
+            },
+        )?
+    };
+    let session = match outcome {
+        Outcome::Done(session) => session,
+        Outcome::Interrupted { step } => {
+            return Err(Error::Interrupted {
+                policy: variant.name.clone(),
+                step,
+            });
+        }
+    };
+    let (model, landing) = match settings.price.budget() {
+        Some(budget) if config.train.land => {
+            let (model, landing) = session.land(&task, settings, budget)?;
+            (model, Some(landing))
+        }
+        _ => (session.policy().clone(), None),
+    };
+    save(&model, base, &directory)?;
+    let trained = Trained {
+        beta: session.beta(),
+        landing,
+    };
+    let place = folder(variant);
+    write_json(dir, &format!("{place}/{SUMMARY}"), &trained)?;
+    // What a killed run would go on from is not needed any more.
+    fs::remove_dir_all(directory.join("checkpoints")).map_err(|source| infalign_data::Error::Write {
+        path: directory.join("checkpoints"),
+        source,
+    })?;
+    Ok(())
+}
+
+/// Writes the policy as a folder of the hub, adapters merged, beside its metrics.
+fn save(model: &Decoder, base: &BasePolicy, directory: &Path) -> Result<()> {
+    let hidden = directory.join(".model");
+    let options = WriteOptions {
+        shard_bytes: u64::MAX,
+        ..WriteOptions::default()
+    };
+    if hidden.exists() {
+        fs::remove_dir_all(&hidden).map_err(|source| write_error(&hidden, source))?;
+    }
+    model
+        .merged()
+        .save(&hidden, Some(base.folder.path()), options, |_| Ok(()))?;
+    for entry in fs::read_dir(&hidden).map_err(|source| write_error(&hidden, source))? {
+        let entry = entry.map_err(|source| write_error(&hidden, source))?;
+        let place = directory.join(entry.file_name());
+        fs::rename(entry.path(), &place).map_err(|source| write_error(&place, source))?;
+    }
+    fs::remove_dir_all(&hidden).map_err(|source| write_error(&hidden, source))
+}
+
+fn write_error(path: &Path, source: std::io::Error) -> Error {
+    infalign_data::Error::Write {
+        path: path.to_owned(),
+        source,
+    }
+    .into()
+}
+
+/// A variant's settings.
+pub(crate) fn settings(config: &Config, variant: &Variant) -> Result<Settings> {
+    let t = &config.train;
+    let mut objective = ObjectiveSpec::named(&t.objective)?;
+    if t.epochs > 0 {
+        objective = objective.with_epochs(t.epochs);
+    }
+    let price = match t.beta {
+        Some(beta) => Price::Beta(beta),
+        None => Price::Budget(Budget {
+            kl: variant.kl,
+            beta: variant.beta,
+            hold: t.steps / 4,
+            gain: t.gain,
+        }),
+    };
+    // The same draws for every variant of a seed: differences between policies are then of the reward.
+    let part = format!("train/{}", variant.seed);
+    Ok(Settings {
+        steps: t.steps,
+        prompts: t.prompts,
+        samples: t.samples,
+        accumulate: t.accumulate,
+        objective,
+        kl: match t.kl.as_str() {
+            "k1" => KlEstimator::K1,
+            "k3" => KlEstimator::K3,
+            _ => KlEstimator::Exact,
+        },
+        price,
+        reward: variant.reward.clone(),
+        sampling: sampling(config, &part),
+        held_out: HeldOut {
+            every: t.held_out_every.max(1),
+            prompts: 32,
+            samples: 8,
+        },
+        seed: seed(config.seed, &part),
+        schedule: Schedule {
+            peak: t.learning_rate,
+            warmup: Warmup::Fraction(t.warmup),
+            decay: Decay::Cosine,
+            floor: t.floor,
+        },
+        adamw: AdamWConfig {
+            weight_decay: 0.0,
+            clip: (t.clip > 0.0).then_some(t.clip),
+            ..AdamWConfig::default()
+        },
+        cache_bytes: super::rollouts::CACHE,
+    })
+}
+
+/// The watching side of a run.
+pub(crate) type Watched = Box<dyn Fn(u64) -> Telemetry>;
