@@ -4,6 +4,7 @@ mod data;
 mod language;
 mod machine;
 mod run;
+mod reward;
 mod training;
 
 use std::{num::NonZero, path::PathBuf};
@@ -14,6 +15,7 @@ pub(crate) use language::{Devices, Dress, LongPrompts, Sample, Score};
 pub(crate) use data::*;
 pub(crate) use machine::Machine;
 pub(crate) use run::{Config, ConfigAction, Report, Run, Stage};
+pub(crate) use reward::{Reward, RewardCommand, RewardEval, RewardTrain};
 pub(crate) use training::{Pretrain, Sft, Training};
 
 /// Inference-aware alignment of language models.
@@ -49,6 +51,7 @@ pub(crate) enum Command {
     Sft(Box<Sft>),
     Sample(Box<Sample>),
     Score(Box<Score>),
+    Reward(Reward),
     Devices(Devices),
     Procedures(List),
     Transforms(List),

@@ -28,6 +28,9 @@ pub enum Error {
     /// The main job.
     #[error(transparent)]
     Pipeline(infalign_pipeline::Error),
+    /// A reward.
+    #[error(transparent)]
+    Reward(#[from] infalign_reward::Error),
     /// A run was asked to stop, and has saved.
     #[error("{0}")]
     Interrupted(String),
@@ -65,6 +68,7 @@ impl Error {
             Self::Model(error) => code(error.kind()),
             Self::Training(error) => code(error.kind()),
             Self::Pipeline(error) => code(error.kind()),
+            Self::Reward(error) => code(error.kind()),
             Self::Busy(_) => 1,
             Self::Interrupted(_) => INTERRUPTED,
             Self::Report(infalign_report::Error::Format { .. }) => 2,

@@ -25,7 +25,7 @@ pub use error::{Error, Result};
 pub use exec::{ExecLimits, ExecReward};
 pub use length::LengthReward;
 pub use lexicon::{LexiconReward, Over};
-pub use model::{Dress, ModelReward, Reading, model_files};
+pub use model::{Dress, ModelReward, Reading, check_head, model_files};
 pub use pattern::PatternReward;
 pub use reward::{Asked, RawReward, Reward, checked};
 pub use spec::{Entry, Opening, REGISTRY, RewardSpec};

@@ -68,7 +68,8 @@ impl Reward for ModelReward {
     fn rewards(&mut self, asked: &[Asked<'_>]) -> Result<Vec<RawReward>> {
         let mut sequences = Vec::with_capacity(asked.len());
         for (row, a) in asked.iter().enumerate() {
-            let tokens = self.reading.tokens(&Turns::Text(a.prompt.to_owned()), a.response);
+            let text = |text: &str| Turns::Text(text.to_owned());
+            let tokens = self.reading.tokens(&text(a.prompt), &text(a.response));
             sequences.push(tokens.map_err(|why| Error::Row {
                 reward: self.name.clone(),
                 row,
@@ -87,7 +88,10 @@ impl Reward for ModelReward {
 }
 
 /// A folder's model must be a reward model.
-fn check_head(folder: &Folder) -> Result<()> {
+///
+/// # Errors
+/// [`Error::NoRewardModel`] for another head, or several labels.
+pub fn check_head(folder: &Folder) -> Result<()> {
     let why = match folder.spec().head {
         Head::Classifier { labels: 1 } => return Ok(()),
         Head::Classifier { labels } => {

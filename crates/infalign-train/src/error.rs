@@ -175,6 +175,18 @@ pub enum Error {
         /// The most that fit.
         allowed: usize,
     },
+    /// A side of a preference that the model cannot read whole.
+    #[error(
+        "{place}: {tokens} tokens, the model takes from 1 to {allowed}; shorten the text, or leave the preference out"
+    )]
+    PairLength {
+        /// Which preference and side.
+        place: String,
+        /// Its tokens.
+        tokens: usize,
+        /// The most that fit.
+        allowed: usize,
+    },
     /// No example is left to learn from.
     #[error("none of the {examples} examples is left to learn from; {remedy}")]
     NothingLeft {

@@ -6,6 +6,7 @@ mod interrupt;
 pub mod order;
 mod pack;
 mod policy;
+pub mod preference;
 pub mod rl;
 pub mod schedule;
 pub mod supervised;

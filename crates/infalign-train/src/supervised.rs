@@ -19,6 +19,7 @@ use std::path::Path;
 
 pub use data::{Data, Rows};
 pub use output::{ADAPTER_FILES, MODEL_FILES, write_adapter, write_model};
+pub(crate) use output::{begin, into_place};
 pub use session::Session;
 pub use settings::{Habits, Settings};
 

@@ -7,6 +7,7 @@ mod devices;
 mod list;
 mod pretrain;
 mod report;
+mod reward;
 mod run;
 mod sample;
 mod score;
@@ -37,6 +38,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Command::Sft(sft) => sft::run(&sft),
         Command::Sample(sample) => sample::run(&sample),
         Command::Score(score) => score::run(&score),
+        Command::Reward(reward) => reward::run(&reward),
         Command::Devices(devices) => devices::run(&devices),
         Command::Procedures(list) => list::run(infalign::procedure::REGISTRY, list.output),
         Command::Transforms(list) => list::run(infalign::transform::REGISTRY, list.output),

@@ -28,7 +28,7 @@ use crate::{
 /// The most tokens of a sequence where nothing is typed.
 const CONTEXT: usize = 1024;
 /// Seconds between two checkpoints at most.
-const SAVE_SECONDS: f64 = 600.0;
+pub(super) const SAVE_SECONDS: f64 = 600.0;
 /// The fraction held out where nothing is typed.
 const VALIDATION: f64 = 0.01;
 
@@ -142,13 +142,8 @@ impl<'a, C: Serialize> Config<'a, C> {
     ) -> Result<()> {
         let inputs: Vec<PathBuf> = self.inputs.keys().map(PathBuf::from).collect();
         let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
-        let mut dir = open(&args.out, args, self, &inputs)?;
-        let interrupt = Interrupt::install(|request| match request {
-            Request::Stop => {
-                print::note("\nstopping: finishing the step, then saving; again to end at once");
-            }
-            Request::Abort => {}
-        })?;
+        let mut dir = open(&args.out, args.seed, args.overwrite, self, &inputs)?;
+        let interrupt = interrupt()?;
         let files: &[&str] = if self.lora.is_some() && !self.merge {
             &ADAPTER_FILES
         } else {
@@ -214,11 +209,7 @@ impl<'a, C: Serialize> Config<'a, C> {
             args.batch_size,
             steps as f64 / epoch as f64
         ));
-        let style = match (args.machine.quiet, std::io::stderr().is_terminal()) {
-            (true, _) => Style::Quiet,
-            (false, true) => Style::Terminal { columns: columns() },
-            (false, false) => Style::Plain,
-        };
+        let style = style(args.machine.quiet);
         let mut watch = |done: u64| {
             if done > 0 {
                 print::note(&format!("going on after step {done}"));
@@ -259,8 +250,27 @@ impl<'a, C: Serialize> Config<'a, C> {
     }
 }
 
+/// Ctrl-C, told once.
+pub(super) fn interrupt() -> Result<Interrupt> {
+    Ok(Interrupt::install(|request| match request {
+        Request::Stop => {
+            print::note("\nstopping: finishing the step, then saving; again to end at once");
+        }
+        Request::Abort => {}
+    })?)
+}
+
+/// How progress is shown.
+pub(super) fn style(quiet: bool) -> Style {
+    match (quiet, std::io::stderr().is_terminal()) {
+        (true, _) => Style::Quiet,
+        (false, true) => Style::Terminal { columns: columns() },
+        (false, false) => Style::Plain,
+    }
+}
+
 /// Whether there is a checkpoint.
-fn saved(dir: &RunDir) -> bool {
+pub(super) fn saved(dir: &RunDir) -> bool {
     let entries = std::fs::read_dir(dir.file("checkpoints"));
     entries.is_ok_and(|mut entries| entries.next().is_some())
 }
@@ -350,7 +360,13 @@ pub(super) fn from_folder(
 }
 
 /// Opens the folder that `--out` names.
-fn open(out: &Path, args: &Training, config: &impl Serialize, inputs: &[&Path]) -> Result<RunDir> {
+pub(super) fn open(
+    out: &Path,
+    seed: u64,
+    overwrite: bool,
+    config: &impl Serialize,
+    inputs: &[&Path],
+) -> Result<RunDir> {
     let refused = || {
         Error::Usage(format!(
             "--out {}: name a folder of letters, digits, `-`, `_` and `.`",
@@ -364,11 +380,11 @@ fn open(out: &Path, args: &Training, config: &impl Serialize, inputs: &[&Path]) 
     let parent = out.parent().unwrap_or(Path::new(""));
     let identity = Identity {
         version: env!("CARGO_PKG_VERSION"),
-        seed: args.seed,
+        seed,
         config,
         inputs,
     };
-    let existing = if args.overwrite {
+    let existing = if overwrite {
         Existing::Overwrite
     } else {
         Existing::Resume
@@ -458,7 +474,7 @@ fn summary(dir: &RunDir, args: &Training) -> Result<()> {
     }
 }
 
-fn warmup(text: &str) -> Result<Warmup> {
+pub(super) fn warmup(text: &str) -> Result<Warmup> {
     if let Ok(steps) = text.parse() {
         return Ok(Warmup::Steps(steps));
     }
@@ -487,7 +503,7 @@ fn columns() -> usize {
 }
 
 /// Seconds since 1970.
-fn clock() -> f64 {
+pub(super) fn clock() -> f64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0.0, |t| t.as_secs_f64())

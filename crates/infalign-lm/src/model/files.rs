@@ -55,6 +55,36 @@ impl Decoder {
         Self::load(spec, &weights, seed, device)
     }
 
+    /// The same body, adapters merged, under another head: drawn from `seed` as by [`Decoder::load`], unless it is the head that is there. The
+    /// body's numbers are shared.
+    #[must_use]
+    pub fn with_head(&self, head: Head, seed: u64) -> Self {
+        let merged = self.merged();
+        if head == merged.spec.head {
+            return merged;
+        }
+        let spec = (*merged.spec).clone().with_head(head);
+        let layout = Layout::of(&spec);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut weights = Vec::with_capacity(layout.rules.len());
+        for (id, rule) in layout.rules.iter().enumerate() {
+            let same = |old: &usize| merged.layout.rules[*old].name == rule.name;
+            let kept = (0..merged.layout.rules.len()).find(same);
+            weights.push(match kept {
+                // The head's matrix is another one even where it has the name of the old.
+                Some(old) if id != layout.head || old != merged.layout.head => {
+                    merged.weights[old].tensor.clone()
+                }
+                _ => {
+                    let mut draw = || -> f32 { StandardNormal.sample(&mut rng) };
+                    let values = (0..rule.len()).map(|_| spec.initializer_range * draw());
+                    tensor(values.collect(), shape(rule), &merged.device)
+                }
+            });
+        }
+        Self::new(spec, layout, weights, merged.device.clone())
+    }
+
     /// Saves a folder that transformers loads, adapters merged, whole or not at all. The tokenizer and its companions are copied from
     /// `companions`; `more` may write further files.
     ///

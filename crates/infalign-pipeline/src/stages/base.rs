@@ -32,7 +32,7 @@ pub(crate) fn open(dir: &mut RunDir, config: &Config, device: &Device) -> Result
         let inputs = Fingerprint::new().bytes("task", TAVERN.as_bytes());
         dir.stage(FOLDER, &inputs, &outputs, |dir| {
             infalign_tavern::write_policy(dir.file(FOLDER))?;
-            crate::Result::Ok(())
+            Result::<()>::Ok(())
         })?;
         dir.file(FOLDER)
     } else {

@@ -3,7 +3,7 @@
 //! | dress | prompt | tokens |
 //! |---|---|---|
 //! | chat | a text | the template's rendering of [user: prompt, assistant: response], as the hub's reward models are asked |
-//! | chat | messages | the same, with the response as the next message |
+//! | chat | messages | the same, with the response as what follows them |
 //! | raw | a text | the prompt's, with those that the tokenizer puts before a text, then the response's; the end-of-sequence token if asked for |
 //! | raw | messages | refused |
 //!
@@ -86,28 +86,24 @@ impl Reading {
     ///
     /// # Errors
     /// Messages without a template; nothing to read; more than the context takes.
-    pub fn tokens(&self, prompt: &Turns, response: &str) -> Result<Vec<u32>> {
+    pub fn tokens(&self, prompt: &Turns, response: &Turns) -> Result<Vec<u32>> {
         let refused = |why: String| Error::Unreadable { why };
-        let mut tokens = match &self.template {
-            Some(template) => {
-                let mut messages = match prompt {
-                    Turns::Text(text) => vec![message("user", text)],
-                    Turns::Messages(all) => all
-                        .iter()
-                        .map(|Message { role, content }| message(role, content))
-                        .collect(),
-                };
-                messages.push(message("assistant", response));
-                let text = template.render(&messages, &ChatOptions::default())?;
+        let mut tokens = match (&self.template, prompt, response) {
+            (Some(template), ..) => {
+                let all: Vec<Value> = messages(prompt, "user")
+                    .into_iter()
+                    .chain(messages(response, "assistant"))
+                    .collect();
+                let text = template.render(&all, &ChatOptions::default())?;
                 self.tokenizer.encode(&text, false)?
             }
-            None => {
-                let Turns::Text(text) = prompt else {
-                    return Err(refused("the prompt holds messages, but the model reads texts; add chat_template.jinja to its folder, or give texts".to_owned()));
-                };
-                let mut tokens = self.tokenizer.encode(text, true)?;
+            (None, Turns::Text(prompt), Turns::Text(response)) => {
+                let mut tokens = self.tokenizer.encode(prompt, true)?;
                 tokens.extend(self.tokenizer.encode(response, false)?);
                 tokens
+            }
+            (None, ..) => {
+                return Err(refused("the row holds messages, but the model reads texts; add chat_template.jinja to its folder, or give texts".to_owned()));
             }
         };
         if let Some(eos) = self.eos
@@ -128,6 +124,14 @@ impl Reading {
     }
 }
 
-fn message(role: &str, content: &str) -> Value {
-    json!({"role": role, "content": content})
+/// Messages as templates take them; a text is one of `role`.
+fn messages(turns: &Turns, role: &str) -> Vec<Value> {
+    let message = |role: &str, content: &str| json!({"role": role, "content": content});
+    match turns {
+        Turns::Text(text) => vec![message(role, text)],
+        Turns::Messages(all) => all
+            .iter()
+            .map(|Message { role, content }| message(role, content))
+            .collect(),
+    }
 }

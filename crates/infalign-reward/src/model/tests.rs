@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use infalign_data::Turns;
 use infalign_lm::{
     DeviceKind, DeviceName, Precision, Spec, Tokenizer, WriteOptions, open_device, train_bpe,
 };
@@ -79,17 +78,17 @@ fn a_chat_is_read_as_the_template_writes_it() {
     let text = |t: &str| tokenizer().encode(t, false).unwrap();
     let prompt = Turns::Text("hi".to_owned());
     assert_eq!(
-        chat.tokens(&prompt, "ho").unwrap(),
+        chat.tokens(&prompt, &Turns::Text("ho".to_owned())).unwrap(),
         text("<user>hi;<assistant>ho;")
     );
     let raw = short(Reading::new(&opened, Dress::Raw, false).unwrap());
     assert_eq!(
-        raw.tokens(&prompt, "ho").unwrap(),
+        raw.tokens(&prompt, &Turns::Text("ho".to_owned())).unwrap(),
         [text("hi"), text("ho")].concat()
     );
     let messages = Turns::Messages(vec![]);
     assert!(
-        raw.tokens(&messages, "ho")
+        raw.tokens(&messages, &Turns::Text("ho".to_owned()))
             .unwrap_err()
             .to_string()
             .contains("holds messages")

@@ -84,7 +84,8 @@ fn generation(tokens: &TokenIds) -> Map<String, Value> {
     fields
 }
 
-fn begin(directory: &Path) -> Result<PathBuf> {
+/// An empty place for the files, inside of where they belong.
+pub(crate) fn begin(directory: &Path) -> Result<PathBuf> {
     let hidden = directory.join(".model");
     match fs::remove_dir_all(&hidden) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::write(hidden, e)),
@@ -92,7 +93,8 @@ fn begin(directory: &Path) -> Result<PathBuf> {
     }
 }
 
-fn into_place(hidden: &Path, directory: &Path) -> Result<()> {
+/// Moves the files to where they belong, those that announce the others last.
+pub(crate) fn into_place(hidden: &Path, directory: &Path) -> Result<()> {
     let mut names = Vec::new();
     for entry in fs::read_dir(hidden).map_err(|e| Error::read(hidden, e))? {
         names.push(entry.map_err(|e| Error::read(hidden, e))?.file_name());
