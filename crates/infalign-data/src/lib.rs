@@ -5,7 +5,10 @@
 //! whose bytes depend on nothing but the table; [`RunDir`] holds a run that may be killed at any
 //! moment and ends with the same bytes when it is started again. Training texts, conversations and
 //! prompts come as streams ([`read_documents`], [`read_examples`], [`read_prompts`],
-//! [`read_scoring`]).
+//! [`read_scoring`]). [`write_rollouts`] and [`write_rewards`] make shards with one row per prompt;
+//! [`read_records`] and [`read_preferences`] read the data files of other programs ([`FORMATS`]), whose
+//! format is recognised; [`inspect`] says what such a file holds, [`convert`] brings it into a form of
+//! ours.
 
 mod calibration;
 mod convert;

@@ -356,12 +356,12 @@ fn columns_under_other_names() {
         "{\"prompt_id\":\"0\",\"index\":0,\"prompt\":\"a\",\"response\":\"x\",\"reward\":0.5}\n"
     );
     let (folder, path) = Folder::with(input);
-    let wrong = rename(&[("questoin", "reward")]);
+    let wrong = rename(&[("questions", "reward")]);
     let error = convert(&path, folder.path("o.jsonl"), Target::Samples, &wrong).unwrap_err();
     assert!(
         error
             .to_string()
-            .contains("no such column `questoin` (did you mean `question`?)"),
+            .contains("no such column `questions` (did you mean `question`?)"),
         "{error}"
     );
 }

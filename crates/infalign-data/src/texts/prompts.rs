@@ -419,6 +419,15 @@ mod tests {
         read_scoring_from(input, "p", TextForm::JsonLines).unwrap()
     }
 
+    #[test]
+    fn answers() {
+        let rows = r#"{"prompt": "a", "answer": "4"} {"prompt": "b", "solution": [1]} {"prompt": "c", "answer": null}"#;
+        let found: Vec<_> = prompts(rows, TextForm::Json)
+            .map(|row| row.unwrap().answer)
+            .collect();
+        assert_eq!(found, [Some("4".to_owned()), Some("[1]".to_owned()), None]);
+    }
+
     fn pairs(text: &str, form: TextForm) -> Vec<(String, String)> {
         prompts(text, form)
             .map(|row| {
