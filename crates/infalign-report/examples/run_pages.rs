@@ -31,6 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             "standard",
             "best-of:4",
             "worst-of:4",
+            "best-of:2",
+            "worst-of:2",
             "best-of:16",
             "worst-of:16",
         ],

@@ -274,6 +274,27 @@ fn seeds_are_summed_up() {
 }
 
 #[test]
+fn several_n_make_a_curve_and_two_do_not() {
+    let run = runs::report(
+        &runs::Setting {
+            procedures: &["standard", "worst-of:4", "worst-of:2", "best-of:2"],
+            ..SMALL
+        },
+        &[],
+    );
+    let text = page(&run);
+    well_formed(&text);
+    let (_, section) = text.split_once("id=\"draws\"").unwrap();
+    let (section, _) = section.split_once("<h2").unwrap();
+    assert_eq!(section.matches("<div class=\"panel\">").count(), 1);
+    // Three policies at N = 1, 2, 4, as curves and as marks, in the order of N.
+    assert_eq!(section.matches("N = 4\\n").count(), 6);
+    let first = section.find("N = 1\\n").unwrap();
+    assert!(first < section.find("N = 2\\n").unwrap());
+    assert!(!page(&small()).contains("id=\"draws\""));
+}
+
+#[test]
 fn unequal_kl_is_not_hidden() {
     let mut run = small();
     for policy in &mut run.evaluation.policies {

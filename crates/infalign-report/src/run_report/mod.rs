@@ -6,6 +6,7 @@ mod attack;
 mod calibration;
 mod compare;
 mod curves;
+mod draws;
 mod frontier;
 mod gain;
 mod gap;
@@ -64,6 +65,7 @@ struct RunPage<'a> {
     has_lines: bool,
     tables: Vec<WinTable<'a>>,
     any_predicted: bool,
+    draws: Vec<Group<String>>,
     spent: Vec<Spent>,
     laws: Vec<Group<String>>,
     gaps: Vec<GapTable<'a>>,
@@ -171,6 +173,9 @@ impl<'a> RunPage<'a> {
             frontier: drawn(&frontier)?,
             any_predicted: tables.iter().any(|table| table.has_predicted),
             tables,
+            draws: by_budget(&arms, |arms| {
+                drawn(&draws::panels(evaluation, arms, &palette))
+            })?,
             spent: table::spent(evaluation, &arms),
             laws: by_budget(&arms, |arms| drawn(&law::panels(arms, highest, &palette)))?,
             gaps: gap::tables(evaluation, &arms, &featured),
