@@ -127,7 +127,7 @@ pub fn evaluate(judged: &[Judged]) -> Result<Evaluation> {
     Ok(Evaluation {
         pairs,
         ties: gaps.len(),
-        accuracy: Estimate::from_values(&means)?.within(0.0, 1.0),
+        accuracy: Estimate::from_values(&means).map_err(Error::maths)?.within(0.0, 1.0),
         log_loss: log_loss / n,
         expected_calibration_error: calibration.iter().map(off).sum(),
         calibration,
