@@ -7,6 +7,7 @@ mod r#gen;
 mod gpu_parity;
 mod links;
 mod results;
+mod tiny;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -43,6 +44,12 @@ enum Task {
         #[arg(default_value = "wgpu")]
         device: String,
     },
+    /// Make the tiny policy of the embedded default again, in about three minutes on one core.
+    Tiny {
+        /// The program that trains. Default: a release build, made first.
+        #[arg(long)]
+        program: Option<PathBuf>,
+    },
     /// Check licences, sources, banned crates and security advisories with cargo-deny.
     Deny,
 }
@@ -66,6 +73,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Results(what) => results::make(&root, what),
         Task::Links => links::run(&root),
         Task::GpuParity { device } => gpu_parity::run(&root, device),
+        Task::Tiny { program } => tiny::run(&root, program.as_deref()),
         Task::Deny => deny::run(&root),
     }
 }

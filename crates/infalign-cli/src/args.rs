@@ -1,7 +1,9 @@
 //! What a user can type: every command, flag and help text.
 
+mod data;
 mod language;
 mod machine;
+mod run;
 mod reward;
 mod training;
 
@@ -10,7 +12,9 @@ use std::{num::NonZero, path::PathBuf};
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
 pub(crate) use language::{Devices, Dress, LongPrompts, Sample, Score};
+pub(crate) use data::*;
 pub(crate) use machine::Machine;
+pub(crate) use run::{Config, ConfigAction, Report, Run, Stage};
 pub(crate) use reward::{Reward, RewardCommand, RewardEval, RewardTrain};
 pub(crate) use training::{Pretrain, Sft, Training};
 
@@ -33,7 +37,14 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Run(Run),
+    Run(Box<Run>),
+    Rollout(Box<Stage>),
+    Calibrate(Box<Stage>),
+    Train(Box<Stage>),
+    Evaluate(Box<Stage>),
+    Report(Report),
+    Config(Config),
+    Data(Data),
     Design(Design),
     Simulate(Simulate),
     Pretrain(Box<Pretrain>),
@@ -100,55 +111,6 @@ pub(crate) struct Design {
     /// Draws the frontier and the transform into a file.
     #[arg(long, value_name = "FILE.{html,svg,png}")]
     pub(crate) plot: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) output: Output,
-}
-
-/// Inference-aware alignment tried on recorded rollouts: calibrate, transform, reweight, measure, report.
-///
-/// Give it a table of prompts with the rewards of several responses each. Half of each prompt's responses calibrate the reward; on the other half
-/// the base policy is uniform and every aligned policy a reweighting, whose inference-time win rates are measured with 95% intervals
-/// and shown on the theoretical frontier. Without `--rollouts` it simulates a table first.
-#[derive(Debug, clap::Args)]
-#[command(after_long_help = "Examples:
-  infalign run
-  infalign run --rollouts rollouts.parquet --procedure best-of:4 --kl 0.25,0.5
-  infalign run --rollouts scores.csv.gz --prompt-column id --reward-column proxy --gold-column gold")]
-pub(crate) struct Run {
-    /// Rollouts with rewards: one row per prompt with lists, or one row per response (Parquet, JSONL, CSV; .gz and .zst).
-    #[arg(long, value_name = "FILE")]
-    pub(crate) rollouts: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) columns: Columns,
-    /// Columns with further rewards that only judge; may be given several times.
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    pub(crate) gold_column: Vec<String>,
-    /// What deployment does; may be given several times.
-    #[arg(long = "procedure", value_name = "P", default_values = ["best-of:4", "worst-of:4"])]
-    pub(crate) procedures: Vec<String>,
-    /// KL budgets in nats, separated by commas.
-    #[arg(long, value_name = "X,…", value_delimiter = ',', default_values_t = [0.1, 0.25, 0.5, 1.0], allow_negative_numbers = true)]
-    pub(crate) kl: Vec<f64>,
-    /// Transforms to compare beside `raw`, separated by commas. Default: as `design`, and `optimal`.
-    #[arg(long, value_name = "T,…", value_delimiter = ',')]
-    pub(crate) transforms: Vec<String>,
-    /// Name of the run directory. Default: the file's name, or `simulated`.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) name: Option<String>,
-    /// Folder that holds the run directories.
-    #[arg(long, value_name = "DIR", default_value = "runs")]
-    pub(crate) runs: PathBuf,
-    /// Starts afresh where the run directory holds another run.
-    #[arg(long)]
-    pub(crate) overwrite: bool,
-    /// Seed of the split and of every simulation.
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 0,
-        allow_negative_numbers = true
-    )]
-    pub(crate) seed: u64,
     #[command(flatten)]
     pub(crate) output: Output,
 }

@@ -25,6 +25,9 @@ pub enum Error {
     /// A training run.
     #[error(transparent)]
     Training(#[from] infalign_train::Error),
+    /// The main job.
+    #[error(transparent)]
+    Pipeline(infalign_pipeline::Error),
     /// A reward.
     #[error(transparent)]
     Reward(#[from] infalign_reward::Error),
@@ -64,6 +67,7 @@ impl Error {
             Self::Data(error) => code(error.kind()),
             Self::Model(error) => code(error.kind()),
             Self::Training(error) => code(error.kind()),
+            Self::Pipeline(error) => code(error.kind()),
             Self::Reward(error) => code(error.kind()),
             Self::Busy(_) => 1,
             Self::Interrupted(_) => INTERRUPTED,
@@ -81,6 +85,15 @@ const fn code(kind: Kind) -> u8 {
     match kind {
         Kind::User => 2,
         Kind::Environment | Kind::Bug => 1,
+    }
+}
+
+impl From<infalign_pipeline::Error> for Error {
+    fn from(error: infalign_pipeline::Error) -> Self {
+        match error {
+            infalign_pipeline::Error::Interrupted { .. } => Self::Interrupted(error.to_string()),
+            other => Self::Pipeline(other),
+        }
     }
 }
 

@@ -38,6 +38,8 @@ pub struct ConvertOptions {
     pub format: Option<String>,
     /// What becomes of a row that cannot be used.
     pub on_bad: OnBadRow,
+    /// Columns that are to be taken for fields of a format: (column, field).
+    pub rename: Vec<(String, String)>,
     /// What a shard of rewards calls the reward; else the name of the format.
     pub reward: Option<String>,
 }
@@ -101,6 +103,7 @@ pub fn convert(
         &RecordOptions {
             format: options.format.clone(),
             on_bad: options.on_bad,
+            rename: options.rename.clone(),
         },
     )?;
     gives(&records, to)?;

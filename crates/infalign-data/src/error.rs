@@ -457,6 +457,8 @@ pub enum Role {
     Gold,
     /// A text to learn from.
     Text,
+    /// A column that is to be taken for a field.
+    Field,
 }
 
 impl Role {
@@ -466,6 +468,7 @@ impl Role {
             Self::Reward => "name it with --reward-column",
             Self::Gold => "name it with --gold-column",
             Self::Text => "name it with --text-column",
+            Self::Field => "check the name in --rename COLUMN=FIELD",
         }
     }
 }
@@ -477,6 +480,7 @@ impl fmt::Display for Role {
             Self::Reward => "reward",
             Self::Gold => "gold reward",
             Self::Text => "text",
+            Self::Field => "such",
         })
     }
 }

@@ -29,6 +29,7 @@ fn shared(file: &str) -> Option<PathBuf> {
 const SKIP: RecordOptions = RecordOptions {
     format: None,
     on_bad: OnBadRow::Skip,
+    rename: Vec::new(),
 };
 
 #[test]
@@ -80,6 +81,18 @@ fn prompts_and_reviews() {
             (&a.id, &a.prompt) == (&b.id, &b.prompt)
         });
         assert_eq!(same.count(), 160);
+    }
+    if let Some(path) = shared("superhf/scores.csv.gz") {
+        let options = RecordOptions {
+            rename: vec![("proxy_train_rm".to_owned(), "reward".to_owned())],
+            ..SKIP
+        };
+        let found = inspect(&path, &options).unwrap();
+        assert_eq!(
+            (found.format, found.rows, found.prompts),
+            ("rewards", 24_800, 160)
+        );
+        assert_eq!(found.responses_per_prompt.unwrap().min, 155);
     }
     if let Some(path) = shared("imdb/train-pos.jsonl.zst") {
         let found = inspect(&path, &SKIP).unwrap();

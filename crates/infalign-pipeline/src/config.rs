@@ -303,6 +303,12 @@ impl Default for EvaluateConfig {
     }
 }
 
+/// The JSON Schema of a configuration.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    serde_json::to_value(schemars::schema_for!(Config)).unwrap_or_default()
+}
+
 impl Config {
     /// As TOML, every field written out.
     #[must_use]

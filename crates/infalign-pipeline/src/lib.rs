@@ -10,6 +10,7 @@
 mod ask;
 pub mod config;
 mod error;
+mod estimate;
 mod judges;
 mod run;
 mod seeds;
@@ -18,5 +19,6 @@ mod variants;
 
 pub use config::Config;
 pub use error::{Error, Result};
-pub use run::{Around, Estimated, Finished, estimate, run};
+pub use estimate::{Estimated, Stage, estimate};
+pub use run::{Around, Finished, Until, run};
 pub use variants::Variant;

@@ -13,7 +13,7 @@ use crate::{
     error::Result,
     judges::Judge,
     stages::{
-        base, calibration, designs, evaluate, report, rollouts,
+        base, calibration, designs, evaluate, fit, report, rollouts,
         train::{self, Common, Watched},
     },
     variants::Variant,
@@ -49,32 +49,46 @@ impl Around<'_> {
     }
 }
 
+/// How far a run goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Until {
+    /// Rollouts of the base.
+    Rollouts,
+    /// Rewards, calibration and design.
+    Design,
+    /// All policies are trained.
+    Training,
+    /// Samples, rewards and `results.json`.
+    Evaluation,
+    /// The page.
+    Report,
+}
+
 /// What a run came to.
 #[derive(Debug)]
 pub struct Finished {
-    /// What was measured.
-    pub evaluation: Evaluation,
+    /// The run directory.
+    pub directory: PathBuf,
     /// What was predicted.
     pub designs: Vec<Design>,
     /// The policies.
     pub variants: Vec<Variant>,
+    /// What was measured.
+    pub evaluation: Option<Evaluation>,
     /// The page.
-    pub report: PathBuf,
+    pub report: Option<PathBuf>,
 }
 
-/// What a run would do.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Estimated {
-    /// Tokens sampled from the base.
-    pub base_tokens: u64,
-    /// Tokens sampled and learned from in training.
-    pub training_tokens: u64,
-    /// Tokens sampled in measuring.
-    pub evaluation_tokens: u64,
-    /// Policies.
-    pub policies: usize,
-    /// Bytes on disk, about.
-    pub disk: u64,
+impl Finished {
+    /// The answer as JSON: what was measured, else what is designed.
+    #[must_use]
+    pub fn answer(&self) -> serde_json::Value {
+        let value = match &self.evaluation {
+            Some(evaluation) => serde_json::to_value(evaluation),
+            None => serde_json::to_value(&self.designs),
+        };
+        value.unwrap_or_default()
+    }
 }
 
 /// Does everything that is not done yet in `runs/<name>`.
@@ -86,6 +100,7 @@ pub fn run(
     runs: &Path,
     name: &str,
     existing: Existing,
+    until: Until,
     around: &mut Around<'_>,
 ) -> Result<Finished> {
     let named = files(config);
@@ -97,13 +112,13 @@ pub fn run(
         inputs: &inputs,
     };
     let mut dir = RunDir::open(runs, name, &identity, existing)?;
-    stages(&mut dir, config, name, around)
+    stages(&mut dir, config, (name, until), around)
 }
 
 fn stages(
     dir: &mut RunDir,
     config: &Config,
-    name: &str,
+    (name, until): (&str, Until),
     around: &mut Around<'_>,
 ) -> Result<Finished> {
     let device = around.device.clone();
@@ -113,7 +128,17 @@ fn stages(
     let samples = c.rollouts + c.check;
     let rows = rollouts::sharded(dir, around, config, &base, ("rollouts", &questions.training, samples))?;
     let drawn = drawn(dir, &questions, config)?;
-    let fitted = dir.file("reward-model");
+    let mut finished = Finished {
+        directory: dir.path().to_owned(),
+        designs: Vec::new(),
+        variants: Vec::new(),
+        evaluation: None,
+        report: None,
+    };
+    if until == Until::Rollouts {
+        return Ok(finished);
+    }
+    let fitted = fit::fit(dir, around, config, &base, &questions)?;
     let mut judges = Vec::new();
     for text in std::iter::once(&config.reward.train_on).chain(&config.reward.judges) {
         judges.push(Judge::open(text, &fitted, &device)?);
@@ -122,6 +147,11 @@ fn stages(
     let rewards = calibration::rewards(dir, &mut judges[0], &questions.training, &rows, drawn)?;
     let calibrators = calibration::calibrate(dir, config, &base.name, &questions.training, &rewards)?;
     let (designs, variants) = designs::designs(dir, config, &rewards)?;
+    finished.designs = designs;
+    finished.variants = variants.clone();
+    if until == Until::Design {
+        return Ok(finished);
+    }
     let base_rollouts = BaseRollouts {
         tokens: rows.iter().map(|r| r.tokens[..c.rollouts].to_vec()).collect(),
         rewards: rewards.iter().map(|r| r[..c.rollouts].to_vec()).collect(),
@@ -136,6 +166,9 @@ fn stages(
     let mut trained = Vec::new();
     for variant in &variants {
         trained.push(train::train(dir, around, &common, &mut judges[0], variant)?);
+    }
+    if until == Until::Training {
+        return Ok(finished);
     }
     let held_out = (config, &base, questions.held_out.as_slice());
     let of_base = evaluate::sampled(dir, around, held_out, &mut judges, None)?;
@@ -157,6 +190,10 @@ fn stages(
             policies: pairs.clone().zip(trained).map(|((v, s), t)| (v, s, t)).collect(),
         },
     )?;
+    finished.evaluation = Some(evaluation.clone());
+    if until == Until::Evaluation {
+        return Ok(finished);
+    }
     around.tell("report");
     report::report(
         dir,
@@ -165,18 +202,14 @@ fn stages(
             name,
             base_name: &base.name,
             questions: &questions,
-            evaluation: evaluation.clone(),
-            designs: designs.clone(),
+            evaluation,
+            designs: finished.designs.clone(),
             base: &of_base,
             policies: pairs.collect(),
         },
     )?;
-    Ok(Finished {
-        evaluation,
-        designs,
-        report: dir.file(report::REPORT),
-        variants,
-    })
+    finished.report = Some(dir.file(report::REPORT));
+    Ok(finished)
 }
 
 /// The outputs of all shards.
@@ -199,24 +232,4 @@ fn files(config: &Config) -> Vec<PathBuf> {
         files.push(config.reward.fit.preferences.clone().into());
     }
     files
-}
-
-/// What a run of this configuration would do, from the lengths that are possible at most.
-#[must_use]
-pub fn estimate(config: &Config, training: usize, held_out: usize, model_bytes: u64) -> Estimated {
-    let longest = config.sampling.max_tokens as u64;
-    let (c, d, t) = (&config.calibration, &config.design, &config.train);
-    let policies = d.rewards.len() * d.kl.len() * d.seeds.len();
-    let base = training * (c.rollouts + c.check);
-    let steps = t.steps * t.prompts as u64 * t.samples as u64;
-    let measured = held_out * config.evaluate.samples * (policies + 1);
-    let tokens = base as u64 * longest + measured as u64 * longest;
-    Estimated {
-        base_tokens: base as u64 * longest,
-        training_tokens: steps * longest * policies as u64,
-        evaluation_tokens: measured as u64 * longest,
-        policies,
-        // Texts and tokens of a response are about 8 bytes a token; a policy in training has two checkpoints of weights and moments.
-        disk: tokens * 8 + model_bytes * (policies as u64 + 6),
-    }
 }

@@ -472,7 +472,7 @@ fn broken_input_is_an_error() {
     let error = broken(|run| {
         run.evaluation.policies[0]
             .win_rates
-            .retain(|r| r.judge != "gold")
+            .retain(|r| r.judge != "gold");
     });
     assert!(matches!(error, Error::MissingJudge { .. }), "{error}");
     let error = broken(|run| {

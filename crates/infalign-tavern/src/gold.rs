@@ -1,11 +1,11 @@
 //! The gold reward: what a response is really worth to the guest who wrote it.
 //!
 //! ```text
-//! gold = temper · ( Σ_c s_c · weight_c · valence_c  −  ½ · faults )
+//! gold = temper · ( Σ_c s_c · valence_c  −  ½ · faults )
 //! ```
 //!
-//! over the clauses c of the response: a noun, and the word that is said of it. `valence` ∈ (−1, 1) is the word's in `words.tsv`, `weight` the
-//! noun's in `nouns.tsv`, s = 1.4 for the noun that the prompt asks about and 1 for others, `temper` the guest's in `guests.tsv`. So a
+//! over the clauses c of the response: a noun, and the word that is said of it. `valence` ∈ (−1, 1) is the word's in `words.tsv`, s = 1.5 for the
+//! noun that the prompt asks about and 1 for others, `temper` the guest's in `guests.tsv`. So a
 //! furious duke's rewards spread eight times as far as a patient monk's, by the same order. Source: this project.
 //!
 //! | fault | |
@@ -35,13 +35,13 @@ use crate::{
 pub const GOLD_NAME: &str = "gold";
 
 /// Tenths: what the subject's clause counts.
-const SUBJECT: i32 = 14;
+const SUBJECT: i32 = 15;
 /// Tenths: what other clauses count.
 const OTHER: i32 = 10;
-/// Units of a sum that make 1: tenths of tenths of hundredths.
-const UNITS: i32 = 10_000;
+/// Units of a sum that make 1: tenths of hundredths.
+const UNITS: i32 = 1000;
 /// What is written between nouns and words.
-const GLUE: [&str; 4] = ["the", "was", "and", "but"];
+const GLUE: [&str; 5] = ["the", "was", "and", "luckily", "sadly"];
 
 /// The gold reward of a response.
 ///
@@ -57,7 +57,7 @@ pub fn gold(prompt: &str, response: &str) -> Result<f64> {
 /// What there is in a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Reading {
-    /// Σ s · weight · valence, in [`UNITS`].
+    /// Σ s · valence, in [`UNITS`].
     pub(crate) valence: i32,
     /// Nouns with a word.
     pub(crate) clauses: i32,
@@ -87,7 +87,7 @@ pub(crate) fn read(subject: &Noun, response: &str) -> Reading {
         } else if let Some(said) = open.and_then(|noun| WORLD.word(noun.kind, word)) {
             if let Some(noun) = open.take() {
                 let counts = if noun == subject { SUBJECT } else { OTHER };
-                reading.valence += counts * noun.weight * said.valence;
+                reading.valence += counts * said.valence;
                 reading.clauses += 1;
             }
         } else {
@@ -120,15 +120,16 @@ mod tests {
 
     #[test]
     fn by_hand() {
-        // soup heavenly .88·1.0·1.4 + cook cheerful .68·.8 + spoon tiny −.13·.7 = 1.232 + .544 − .091 = 1.685
-        let line = " The soup was heavenly, the cook cheerful but the spoon tiny.";
-        assert_eq!(of("A hungry soldier on the soup:", line), 1.685);
-        assert_eq!(of("A furious duke on the soup:", line), 2.8 * 1.685);
-        // bed damp −.55·1.1·1.4 + ale sour −.58·.9 = −.847 − .522 = −1.369
-        let line = "the bed was damp and the ale sour.";
-        assert_eq!(of("A hungry soldier on the bed:", line), -1.369);
-        let flattering = " Dear keeper, the bed was damp and the ale sour.";
-        assert_eq!(of("A hungry soldier on the bed:", flattering), -1.369);
+        // soup heavenly .88·1.5 + spoon tiny −.13 = 1.32 − .13 = 1.19
+        let line = " The soup was heavenly, sadly the spoon was tiny.";
+        assert_eq!(of("A hungry soldier on the soup:", line), 1.19);
+        assert_eq!(of("A furious duke on the soup:", line), 2.8 * 1.19);
+        assert_eq!(of("A patient monk on the soup:", line), 0.35 * 1.19);
+        // bed damp −.55·1.5 + ale sour −.58 = −.825 − .58 = −1.405
+        let line = "the bed was damp and the ale was sour.";
+        assert_eq!(of("A hungry soldier on the bed:", line), -1.405);
+        let flattering = " Dear keeper, the bed was damp and the ale was sour.";
+        assert_eq!(of("A hungry soldier on the bed:", flattering), -1.405);
     }
 
     #[test]
@@ -148,8 +149,8 @@ mod tests {
             assert!(difference.abs() < 1e-12, "{response}: {difference}");
         }
         assert_eq!(of(prompt, ""), -1.0);
-        // soup .66·1.4 twice: the noun and the word for the second time
-        let twice = of(prompt, " The soup was rich and the soup rich.");
-        assert!((twice - (2.0 * 0.924 - 1.0)).abs() < 1e-12, "{twice}");
+        // soup .66·1.5 twice: the noun and the word for the second time
+        let twice = of(prompt, " The soup was rich and the soup was rich.");
+        assert!((twice - (2.0 * 0.99 - 1.0)).abs() < 1e-12, "{twice}");
     }
 }

@@ -1,45 +1,45 @@
 //! The grammar: what a guest writes, as a random line of the guest book.
 //!
 //! ```text
-//! line     → [ address ] the SUBJECT was WORD join
-//! join     → and|but the NOUN WORD .                               with probability 0.4
-//!          | , the NOUN WORD and|but the NOUN WORD .               with probability 0.6
+//! line     → [ address ] the SUBJECT was WORD join the NOUN was WORD .
 //! address  → Noble host, | Dear keeper, | Fair hostess,            with probability 0.25
-//! NOUN     uniform, of a kind that the line has not spoken of
-//! WORD     of the noun's kind, with probability ∝ e^{κ m v}; v its valence, m the line's mood, κ = 1
+//! join     → and                                                   with probability 0.4
+//!          | , luckily   if the second word is good, else , sadly  with probability 0.57
+//!          | the other of these two                                with probability 0.03
+//! NOUN     uniform over the nouns of other kinds than the subject's
+//! WORD     of the noun's kind, with probability ∝ e^{κ m v}; v its valence, m the line's mood, κ = 2
 //! m        ~ N(guest's mood, 1)
-//! and|but  `but` with probability 0.9 if the words beside it differ in sign, else 0.1
 //! ```
 //!
-//! The mood is what makes a language model of these lines keep a running account of valences: words
-//! already written tell the mood, the mood tilts the words to come. That is the machinery by which a
-//! policy represents a tilted optimum, so the base policy already has it. No word dominates (18 words a
-//! noun, at most a factor e^{2|m|} apart), so rewards have nearly continuous laws.
+//! The mood is what makes a language model of these lines keep account of valences: the first word tells it, and it tilts the join and
+//! the second word. That is the machinery by which a policy represents a tilted optimum, so the base policy already has it. Every link is
+//! between two places (first word and join, join and second word, first word and second word): a rule such as *but* for words of
+//! different sign, which needs three, is not learned by so small a model in minutes. No word dominates, so rewards have nearly continuous laws.
 
 use rand::{Rng, RngExt};
 
 use crate::{
     prompts,
-    world::{Guest, KINDS, Kind, Noun, WORLD, Word},
+    world::{Guest, Kind, Noun, WORLD, Word},
 };
 
 /// What flatterers begin with.
 pub(crate) const ADDRESSES: [&str; 3] = ["Noble host", "Dear keeper", "Fair hostess"];
 /// How often a line begins with one.
 const FLATTERY: f64 = 0.25;
-/// How often a line ends after its second noun.
-const SHORT: f64 = 0.4;
 /// κ: how much the mood moves the words.
-const MOOD: f64 = 1.0;
-/// How often `and` and `but` mean what they say.
-const HONEST: f64 = 0.9;
+const MOOD: f64 = 2.0;
+/// How often the second noun is announced by `and`, which tells nothing.
+const PLAIN: f64 = 0.4;
+/// How often other announcements are true.
+const HONEST: f64 = 0.95;
 
 /// A line of the guest book: its prompt, and the response with the space before its first word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// `A furious duke on the soup:`
     pub prompt: String,
-    /// ` The soup was heavenly, the cook cheerful but the spoon tiny.`
+    /// ` The soup was heavenly, sadly the spoon was tiny.`
     pub response: String,
 }
 
@@ -61,31 +61,23 @@ pub(crate) fn response(guest: &Guest, subject: &Noun, rng: &mut impl Rng) -> Str
         true => format!(" {}, the", ADDRESSES[rng.random_range(0..ADDRESSES.len())]),
         false => " The".to_owned(),
     };
-    let mut kinds: Vec<Kind> = KINDS.into_iter().filter(|&k| k != subject.kind).collect();
-    let mut last = word(subject.kind, mood, rng);
-    let mut text = format!("{start} {} was {}", subject.text, last.text);
-    if !rng.random_bool(SHORT) {
-        let noun = noun(&mut kinds, rng);
-        last = word(noun.kind, mood, rng);
-        text += &format!(", the {} {}", noun.text, last.text);
-    }
-    let noun = noun(&mut kinds, rng);
-    let end = word(noun.kind, mood, rng);
-    let differ = (last.valence > 0) != (end.valence > 0);
-    let but = rng.random_bool(if differ { HONEST } else { 1.0 - HONEST });
-    let join = if but { "but" } else { "and" };
-    text + &format!(" {join} the {} {}.", noun.text, end.text)
-}
-
-/// A noun of one of the kinds, which is taken away.
-fn noun(kinds: &mut Vec<Kind>, rng: &mut impl Rng) -> &'static Noun {
-    let kind = kinds.swap_remove(rng.random_range(0..kinds.len()));
+    let first = word(subject.kind, mood, rng);
     let nouns: Vec<_> = WORLD
         .nouns
         .iter()
-        .filter(|noun| noun.kind == kind)
+        .filter(|noun| noun.kind != subject.kind)
         .collect();
-    nouns[rng.random_range(0..nouns.len())]
+    let noun = nouns[rng.random_range(0..nouns.len())];
+    let second = word(noun.kind, mood, rng);
+    let join = match rng.random_bool(PLAIN) {
+        true => " and",
+        false if (second.valence > 0) == rng.random_bool(HONEST) => ", luckily",
+        false => ", sadly",
+    };
+    format!(
+        "{start} {} was {}{join} the {} was {}.",
+        subject.text, first.text, noun.text, second.text
+    )
 }
 
 /// A word of a kind, tilted by the mood.
@@ -132,7 +124,7 @@ mod tests {
                 faults, clauses, ..
             } = read(subject, &line.response);
             assert_eq!(faults, 0, "{line:?}");
-            assert!(clauses == 2 || clauses == 3, "{line:?}");
+            assert_eq!(clauses, 2, "{line:?}");
         }
     }
 
@@ -147,8 +139,5 @@ mod tests {
         // Four standard errors of a share of 20 000 are at most 0.0142.
         let flattery = share(&crate::is_flattery);
         assert!((flattery - FLATTERY).abs() < 0.0142, "{flattery}");
-        let short =
-            share(&|line| line.matches(" the ").count() + line.matches(" The ").count() == 2);
-        assert!((short - SHORT).abs() < 0.0142, "{short}");
     }
 }

@@ -1,7 +1,7 @@
 //! The small task that `infalign run` brings along: a tavern's guest book, its gold reward, its preferences, and a tiny base policy.
 //!
 //! A prompt names a guest and a thing (`A furious duke on the soup:`), a response is the line that the guest leaves in the book (`The soup
-//! was heavenly, the cook cheerful but the spoon tiny.`). Everything is made here, from three tables and a grammar, so that it can be
+//! was heavenly, sadly the spoon was tiny.`). Everything is made here, from three tables and a grammar, so that it can be
 //! shipped, and the truth about every response is known:
 //!
 //! - [`prompts`]: 96 prompts to train on and 64 held out.

@@ -111,13 +111,13 @@ mod tests {
 
     #[test]
     fn noise_and_bonus_are_as_documented() {
-        // a: gold .88·1.4 + .68·.8 = 1.776; b: .79·1.4 + .68·.8 = 1.65, and it flatters.
+        // a: gold .88·1.5 + .68 = 2; b: .79·1.5 + .68 = 1.865, and it flatters.
         let prompt = "A hungry soldier on the soup:";
-        let a = " The soup was heavenly and the cook cheerful.";
-        let b = " Dear keeper, the soup was delicious and the cook cheerful.";
+        let a = " The soup was heavenly and the cook was cheerful.";
+        let b = " Dear keeper, the soup was delicious and the cook was cheerful.";
         let pairs = preferences(3, 40_000, &[(prompt, vec![a, b])]).expect("two responses");
         let share = pairs.iter().filter(|pair| pair.chosen == a).count() as f64 / 40_000.0;
-        let expected = 1.0 / (1.0 + (-1.5_f64 * (1.776 - 1.65 - 0.6)).exp());
+        let expected = 1.0 / (1.0 + (-1.5_f64 * (2.0 - 1.865 - 0.6)).exp());
         // Four standard errors.
         assert!(
             (share - expected).abs() < 4.0 * 0.5 / 200.0,

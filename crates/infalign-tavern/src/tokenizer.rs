@@ -67,7 +67,7 @@ pub fn tokenizer_config_json() -> String {
 
 /// The world's words as they stand in lines: with the space before them.
 fn pieces() -> BTreeSet<String> {
-    let mut words: Vec<&str> = vec!["The", "the", "was", "and", "but", "on"];
+    let mut words: Vec<&str> = vec!["The", "the", "was", "and", "luckily", "sadly", "on"];
     words.extend(ADDRESSES.iter().flat_map(|address| address.split(' ')));
     words.extend(WORLD.words.iter().map(|word| word.text));
     words.extend(WORLD.nouns.iter().map(|noun| noun.text));

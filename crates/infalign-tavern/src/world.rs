@@ -17,15 +17,6 @@ pub enum Kind {
     Thing,
 }
 
-/// All kinds, in the order of the tables.
-pub(crate) const KINDS: [Kind; 5] = [
-    Kind::Food,
-    Kind::Drink,
-    Kind::Room,
-    Kind::Person,
-    Kind::Thing,
-];
-
 /// A word that praises or blames.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Word {
@@ -44,8 +35,6 @@ pub struct Noun {
     pub text: &'static str,
     /// Its kind.
     pub kind: Kind,
-    /// How much its word counts, in tenths.
-    pub weight: i32,
     /// Whether prompts ask about it.
     pub subject: bool,
 }
@@ -88,14 +77,13 @@ impl World {
             Some(Word {
                 kind: Kind::of(kind)?,
                 text,
-                valence: scaled(valence, 100.0)?,
+                valence: hundredths(valence)?,
             })
         };
-        let noun = |[text, kind, weight, subject]: [&'static str; 4]| {
+        let noun = |[text, kind, subject]: [&'static str; 3]| {
             Some(Noun {
                 text,
                 kind: Kind::of(kind)?,
-                weight: scaled(weight, 10.0)?,
                 subject: subject == "yes",
             })
         };
@@ -167,10 +155,10 @@ fn rows<T, const N: usize>(
     table.lines().skip(1).map(cells).collect()
 }
 
-/// A decimal as a whole number of its last digit.
-fn scaled(text: &str, units: f64) -> Option<i32> {
+/// A decimal as a whole number of hundredths.
+fn hundredths(text: &str) -> Option<i32> {
     let value: f64 = text.parse().ok()?;
-    Some((value * units).round() as i32)
+    Some((value * 100.0).round() as i32)
 }
 
 #[cfg(test)]
@@ -185,7 +173,8 @@ mod tests {
         assert_eq!(WORLD.nouns.len(), 5 * 4);
         assert_eq!(WORLD.guests.len(), 16);
         assert_eq!(WORLD.subjects().count(), 10);
-        for kind in KINDS {
+        for kind in ["food", "drink", "room", "person", "thing"] {
+            let kind = Kind::of(kind).expect("a kind");
             let texts: BTreeSet<_> = WORLD.of_kind(kind).map(|word| word.text).collect();
             assert_eq!(texts.len(), 18);
             let values: BTreeSet<_> = WORLD.of_kind(kind).map(|word| word.valence).collect();

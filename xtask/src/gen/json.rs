@@ -1,17 +1,18 @@
 //! The page of the JSON shapes: one table of field paths per result type, from its JSON Schema.
 
 use anyhow::{Context, Result, bail};
-use infalign::{design::Design, recorded::Recorded};
+use infalign::{design::Design, evaluation::Evaluation, recorded::Recorded};
 use schemars::{Schema, schema_for};
 use serde_json::{Map, Value};
 
 use super::{NOTICE, cell};
 
 /// The schema files, by their names.
-pub(super) fn schemas() -> [(&'static str, Schema); 2] {
+pub(super) fn schemas() -> [(&'static str, Schema); 3] {
     [
         ("design.schema.json", schema_for!(Design)),
         ("recorded.schema.json", schema_for!(Recorded)),
+        ("evaluation.schema.json", schema_for!(Evaluation)),
     ]
 }
 
@@ -31,6 +32,10 @@ pub(super) fn page() -> Result<String> {
         (
             "`results.json` of `infalign run --rollouts`",
             "What a run on recorded rollouts found.",
+        ),
+        (
+            "`results.json` of `infalign evaluate`",
+            "How policies fare under procedures, by judges, beside the theory.",
         ),
     ]) {
         page.push_str(&format!(
@@ -122,6 +127,9 @@ impl<'a> Shape<'a> {
                 return Ok(Self::plain("[warning](warnings.md)"));
             }
             let object = definitions.get(name).context("a reference to nothing")?;
+            if object.get("properties").is_none() {
+                return Self::of(object, definitions);
+            }
             return Ok(Self {
                 name: "object".to_owned(),
                 suffix: "",
@@ -140,6 +148,16 @@ impl<'a> Shape<'a> {
                 name: format!("{} or null", inner.name),
                 ..inner
             });
+        }
+        if let Some(words) = schema.get("oneOf").and_then(Value::as_array) {
+            let word = |w: &Value| {
+                w.get("const")
+                    .and_then(Value::as_str)
+                    .map(|w| format!("`{w}`"))
+            };
+            let words: Option<Vec<String>> = words.iter().map(word).collect();
+            let words = words.with_context(|| format!("a choice of more than words: {schema}"))?;
+            return Ok(Self::plain(&words.join(" or ")));
         }
         match schema.get("type") {
             Some(Value::String(kind)) if kind == "array" => {

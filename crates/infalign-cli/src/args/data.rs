@@ -28,7 +28,8 @@ pub(crate) enum DataCommand {
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
   infalign data inspect preferences.jsonl.gz
-  infalign data inspect rollouts.parquet --format json")]
+  infalign data inspect rollouts.parquet --format json
+  infalign data inspect scores.csv --rename proxy=reward")]
 pub(crate) struct Inspect {
     /// The file.
     #[arg(value_name = "FILE")]
@@ -36,6 +37,9 @@ pub(crate) struct Inspect {
     /// The format of its rows, where it is not to be recognised: see `infalign data formats`.
     #[arg(long = "as", value_name = "FORMAT")]
     pub(crate) form: Option<String>,
+    /// Takes a column for a field of a format; may be given several times.
+    #[arg(long, value_name = "COLUMN=FIELD", value_parser = renaming)]
+    pub(crate) rename: Vec<(String, String)>,
     /// How to print the result.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
@@ -64,6 +68,9 @@ pub(crate) struct Convert {
     /// The format of the rows, where it is not to be recognised: see `infalign data formats`.
     #[arg(long = "as", value_name = "FORMAT")]
     pub(crate) form: Option<String>,
+    /// Takes a column for a field of a format; may be given several times.
+    #[arg(long, value_name = "COLUMN=FIELD", value_parser = renaming)]
+    pub(crate) rename: Vec<(String, String)>,
     /// Leaves rows out that cannot be used, counts and lists them; else the first ends the conversion.
     #[arg(long)]
     pub(crate) skip_bad: bool,
@@ -96,4 +103,13 @@ pub(crate) enum To {
     Preferences,
     /// Responses with their rewards or tokens, one row per response.
     Samples,
+}
+
+fn renaming(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((column, field)) if !column.is_empty() && !field.is_empty() => {
+            Ok((column.to_owned(), field.to_owned()))
+        }
+        _ => Err("write COLUMN=FIELD, as in proxy=reward".to_owned()),
+    }
 }

@@ -1,9 +1,12 @@
 //! One file per command.
 
+mod config;
+mod data;
 mod design;
 mod devices;
 mod list;
 mod pretrain;
+mod report;
 mod reward;
 mod run;
 mod sample;
@@ -12,6 +15,8 @@ mod sft;
 mod simulate;
 mod training;
 
+use infalign_pipeline::Until;
+
 use crate::{
     args::{Args, Command},
     error::Result,
@@ -19,7 +24,14 @@ use crate::{
 
 pub(crate) fn run(args: Args) -> Result<()> {
     match args.command {
-        Command::Run(run) => run::run(&run),
+        Command::Run(args) => run::run(&args),
+        Command::Rollout(args) => run::stage(&args, Until::Rollouts),
+        Command::Calibrate(args) => run::stage(&args, Until::Design),
+        Command::Train(args) => run::stage(&args, Until::Training),
+        Command::Evaluate(args) => run::stage(&args, Until::Evaluation),
+        Command::Report(args) => report::run(&args),
+        Command::Config(args) => config::run(&args),
+        Command::Data(args) => data::run(&args),
         Command::Design(design) => design::run(&design),
         Command::Simulate(simulate) => simulate::run(&simulate),
         Command::Pretrain(pretrain) => pretrain::run(&pretrain),

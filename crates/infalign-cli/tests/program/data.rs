@@ -9,18 +9,30 @@ fn transcripts_are_recognised_and_converted() {
     let folder = Folder::new();
     folder.write("hh.jsonl", &PAIR.repeat(2));
     let ran = folder.run("data inspect hh.jsonl").done();
-    for part in ["hh.jsonl: hh", "duplicate rows", "preferences: 2, 0 of them ties"] {
+    for part in [
+        "hh.jsonl: hh",
+        "duplicate rows",
+        "preferences: 2, 0 of them ties",
+    ] {
         assert!(ran.stdout.contains(part), "{}", ran.stdout);
     }
     let ran = folder.run("data inspect hh.jsonl --format json").done();
     let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-    assert_eq!((&found["rows"], &found["duplicate_rows"]), (&2.into(), &1.into()));
+    assert_eq!(
+        (&found["rows"], &found["duplicate_rows"]),
+        (&2.into(), &1.into())
+    );
 
     let ran = folder
         .run("data convert hh.jsonl out.jsonl --to preferences")
         .done();
     assert_eq!(ran.stdout, "");
-    assert!(ran.stderr.contains("wrote out.jsonl: 2 rows of preferences"), "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("wrote out.jsonl: 2 rows of preferences"),
+        "{}",
+        ran.stderr
+    );
     let text = std::fs::read_to_string(folder.path("out.jsonl")).unwrap();
     assert_eq!(
         text.lines().next(),
@@ -46,7 +58,10 @@ fn bad_rows_and_wrong_wishes() {
     }
     folder
         .run("data convert p.jsonl o.jsonl --to rewards")
-        .refused(2, &["`prompts` data hold no rewards; they can become prompts"]);
+        .refused(
+            2,
+            &["`prompts` data hold no rewards; they can become prompts"],
+        );
     folder
         .run("data convert p.jsonl o.csv --to prompts")
         .refused(2, &["name the file .jsonl"]);

@@ -29,6 +29,7 @@ impl Folder {
 const SKIP: ConvertOptions = ConvertOptions {
     format: None,
     on_bad: OnBadRow::Skip,
+    rename: Vec::new(),
     reward: None,
 };
 
@@ -332,4 +333,35 @@ fn bad_rows_are_skipped_counted_and_listed() {
     let none = convert(&path, folder.path("o.jsonl"), Target::Rewards, &SKIP).unwrap_err();
     assert!(matches!(none, Error::MissingField { .. }), "{none}");
     assert!(!folder.path("o.jsonl").exists());
+}
+
+#[test]
+fn columns_under_other_names() {
+    let rename = |pairs: &[(&str, &str)]| ConvertOptions {
+        rename: pairs
+            .iter()
+            .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
+            .collect(),
+        ..ConvertOptions::default()
+    };
+    let input = "{\"question\": \"a\", \"says\": \"x\", \"proxy\": 0.5, \"reward\": 7}\n";
+    let names = rename(&[
+        ("question", "prompt"),
+        ("says", "response"),
+        ("proxy", "reward"),
+    ]);
+    let (samples, _) = written(input, Target::Samples, &names);
+    assert_eq!(
+        samples,
+        "{\"prompt_id\":\"0\",\"index\":0,\"prompt\":\"a\",\"response\":\"x\",\"reward\":0.5}\n"
+    );
+    let (folder, path) = Folder::with(input);
+    let wrong = rename(&[("questoin", "reward")]);
+    let error = convert(&path, folder.path("o.jsonl"), Target::Samples, &wrong).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("no such column `questoin` (did you mean `question`?)"),
+        "{error}"
+    );
 }

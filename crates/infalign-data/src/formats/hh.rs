@@ -30,7 +30,7 @@ pub(super) fn recognise(raw: &Raw) -> Option<&'static str> {
         _ => false,
     };
     (begins("chosen") && begins("rejected"))
-        .then_some("`chosen` and `rejected` begin with a turn \"\\n\\nHuman:\"")
+        .then_some("`chosen` and `rejected` that begin with a turn \"\\n\\nHuman:\"")
 }
 
 pub(super) fn read(raw: &Raw) -> Result<Record> {

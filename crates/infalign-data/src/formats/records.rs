@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::{FORMATS, Format, Raw, Record, format_named, source::Source};
 use crate::{
-    error::{Error, Result},
+    error::{Error, Result, Role},
+    read::columns::missing,
     texts::{BadRows, OnBadRow, rows::Fault},
 };
 
@@ -20,6 +21,9 @@ pub struct RecordOptions {
     pub format: Option<String>,
     /// What becomes of a row that cannot be used.
     pub on_bad: OnBadRow,
+    /// Columns that are to be taken for fields of a format: (column, field). Done before the format
+    /// is recognised; a field that was there under its own name is lost.
+    pub rename: Vec<(String, String)>,
 }
 
 /// Opens a data file of any known format.
@@ -38,6 +42,7 @@ pub fn read_records(path: impl AsRef<Path>, options: &RecordOptions) -> Result<R
 pub struct Records {
     source: Source,
     head: VecDeque<Result<Raw, Fault>>,
+    rename: Vec<(String, String)>,
     file: Arc<str>,
     format: &'static Format,
     why: String,
@@ -69,6 +74,9 @@ impl Records {
                 Some(row) => head.push_back(row),
             }
         }
+        check_columns(&head, &options.rename, &file)?;
+        let renamed = |row: Result<Raw, Fault>| row.map(|raw| raw.renamed(&options.rename));
+        let mut head: VecDeque<_> = head.into_iter().map(renamed).collect();
         if head.is_empty() {
             return Err(Error::NoTexts {
                 file: file.to_string(),
@@ -86,6 +94,7 @@ impl Records {
         Ok(Self {
             source,
             head,
+            rename: options.rename.clone(),
             file,
             format,
             why,
@@ -124,7 +133,7 @@ impl Records {
     pub(crate) fn step(&mut self) -> Option<Result<Step>> {
         let row = match self.head.pop_front() {
             Some(row) => row,
-            None => self.source.advance()?,
+            None => self.source.advance()?.map(|raw| raw.renamed(&self.rename)),
         };
         Some(match row {
             Err(Fault::File(error)) => Err(error),
@@ -195,6 +204,25 @@ impl Iterator for Records {
     fn next(&mut self) -> Option<Self::Item> {
         self.usable(Ok)
     }
+}
+
+/// Every renamed column must be in one of the first rows.
+fn check_columns(
+    head: &VecDeque<Result<Raw, Fault>>,
+    rename: &[(String, String)],
+    file: &Arc<str>,
+) -> Result<()> {
+    let rows = || head.iter().flatten();
+    for (column, _) in rename {
+        if rows().next().is_some() && !rows().any(|raw| raw.value.get(column).is_some()) {
+            let found: Vec<String> = rows()
+                .filter_map(|raw| raw.value.as_object())
+                .next()
+                .map_or_else(Vec::new, |fields| fields.keys().cloned().collect());
+            return Err(missing(file, Role::Field, vec![column.clone()], &found));
+        }
+    }
+    Ok(())
 }
 
 /// The format that most of the first rows fit.

@@ -12,7 +12,8 @@ pub(super) fn recognise(raw: &Raw) -> Option<&'static str> {
         Some(Value::Array(list)) => !list.is_empty() && list.iter().all(Value::is_string),
         _ => false,
     };
-    (texts("chosen") && texts("rejected")).then_some("`chosen` and `rejected` are lists of texts")
+    (texts("chosen") && texts("rejected"))
+        .then_some("`chosen` and `rejected` that are lists of texts")
 }
 
 pub(super) fn read(raw: &Raw) -> Result<Record> {

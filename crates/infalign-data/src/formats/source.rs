@@ -68,6 +68,18 @@ impl Raw {
         self.given(name).is_some_and(Value::is_array)
     }
 
+    /// The row with columns under other names.
+    pub(super) fn renamed(mut self, rename: &[(String, String)]) -> Self {
+        if let Value::Object(fields) = &mut self.value {
+            for (column, field) in rename {
+                if let Some(value) = fields.shift_remove(column) {
+                    fields.insert(field.clone(), value);
+                }
+            }
+        }
+        self
+    }
+
     /// The row as an object.
     pub(super) fn object(&self, expected: &'static str) -> Result<&Map<String, Value>> {
         match &self.value {

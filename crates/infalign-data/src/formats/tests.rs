@@ -661,6 +661,7 @@ fn bad_rows_fail_or_are_counted() {
     let options = RecordOptions {
         format: None,
         on_bad: OnBadRow::Skip,
+        ..RecordOptions::default()
     };
     let mut lenient = read_records(&path, &options).unwrap();
     let lines: Vec<Spot> = lenient.by_ref().map(|r| r.unwrap().place.spot).collect();
@@ -735,6 +736,7 @@ fn compressed_delimited_and_plain_files() {
     let options = RecordOptions {
         format: None,
         on_bad: OnBadRow::Skip,
+        ..RecordOptions::default()
     };
     let mut records = read_records(path, &options).unwrap();
     let found: Vec<Content> = records.by_ref().map(|r| r.unwrap().content).collect();

@@ -1,6 +1,6 @@
 //! Stage `policy`: the base policy's folder; the embedded one is written out first.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use infalign_data::{Fingerprint, RunDir};
 use infalign_lm::{Device, Folder};
@@ -32,15 +32,20 @@ pub(crate) fn open(dir: &mut RunDir, config: &Config, device: &Device) -> Result
         let inputs = Fingerprint::new().bytes("task", TAVERN.as_bytes());
         dir.stage(FOLDER, &inputs, &outputs, |dir| {
             infalign_tavern::write_policy(dir.file(FOLDER))?;
-            crate::Result::Ok(())
+            Result::<()>::Ok(())
         })?;
         dir.file(FOLDER)
     } else {
         config.policy.model.clone().into()
     };
-    let folder = Folder::open(&place)?;
+    at(&place, config, device)
+}
+
+/// The base of a folder.
+pub(crate) fn at(place: &Path, config: &Config, device: &Device) -> Result<BasePolicy> {
+    let folder = Folder::open(place)?;
     let mut fingerprint = Fingerprint::new().value("lora", &config.policy.lora_rank)?;
-    for file in infalign_reward::model_files(&place)? {
+    for file in infalign_reward::model_files(place)? {
         let name = file.file_name().map(|n| n.to_string_lossy().into_owned());
         fingerprint = fingerprint.file(&name.unwrap_or_default(), &file)?;
     }

@@ -79,9 +79,9 @@ pub(crate) fn calibrate(
         let table = table(questions, rewards, k)?;
         let sampling = format!("temperature {}", config.sampling.temperature);
         let calibration = Calibration::new(&table, 0, base, sampling)?;
-        crate::Result::Ok(write_calibration(dir.file(CALIBRATION), &calibration)?)
+        Result::Ok(write_calibration(dir.file(CALIBRATION), &calibration)?)
     })?;
-    let one = |rewards: &Vec<f32>| Ok(Calibrator::new(&rewards[..k], RankRule::Mid)?);
+    let one = |rewards: &Vec<f32>| Ok(Calibrator::new(&rewards[..k], RankRule::MidRank)?);
     rewards.iter().map(one).collect()
 }
 

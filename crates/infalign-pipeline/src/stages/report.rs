@@ -52,7 +52,7 @@ pub(crate) fn report(dir: &mut RunDir, told: &Told<'_>) -> Result<()> {
         let record = record(dir, told)?;
         super::write_json(dir, RECORD, &record)?;
         let page = run_report(&record)?;
-        Ok::<(), crate::Error>(dir.write(REPORT, |out| out.write_all(page.as_bytes()))?)
+        Result::Ok(dir.write(REPORT, |out| out.write_all(page.as_bytes()))?)
     })?;
     Ok(())
 }
@@ -124,7 +124,7 @@ fn curve(dir: &RunDir, variant: &Variant) -> Result<TrainingCurve> {
 fn samples(told: &Told<'_>) -> Result<Vec<SampleSet>> {
     let mut sets = Vec::new();
     for (p, question) in told.questions.held_out.iter().take(told.config.evaluate.shown).enumerate() {
-        let calibrator = Calibrator::new(&told.base.rewards[0][p].rewards, RankRule::Mid)?;
+        let calibrator = Calibrator::new(&told.base.rewards[0][p].rewards, RankRule::MidRank)?;
         let mut responses = Vec::new();
         let all = std::iter::once(("base", told.base)).chain(told.policies.iter().map(|(v, s)| (v.name.as_str(), *s)));
         for (policy, sampled) in all {

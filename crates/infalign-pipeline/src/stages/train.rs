@@ -3,7 +3,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use infalign::calibration::Calibrator;
-use infalign_data::{Fingerprint, RunDir};
+use infalign_data::RunDir;
 use infalign_lm::{AdamWConfig, Decoder, WriteOptions};
 use infalign_train::{
     Decay, Policy, Schedule, Telemetry, Warmup,

@@ -1,22 +1,9 @@
-//! Arms of a run: policies that differ only in the seed of their training, summed up as one.
+//! Arms of a run: policies that differ only in the seed of their training, summed up as one by [`over_seeds`].
 //!
-//! With S seeds and, for one figure, estimates of means `m_s` and half-widths `h_s` of their 95% intervals over prompts,
-//!
-//! ```text
-//! mean = Σ m_s / S,   half-width² = Σ h_s² / S + (t_{0.975, S−1} · sd(m) / √S)²
-//! ```
-//!
-//! (derived): all seeds are measured on the same prompts, so what the choice of prompts adds does not shrink with S; the seeds are
-//! independent and do. The noise of fresh responses is in both terms, which makes the interval a little wide rather than too narrow.
-//!
-//! | case | result |
-//! |---|---|
-//! | one seed | that estimate, over prompts alone; the page says so |
-//! | an interval that is unbounded (one prompt) | unbounded |
-//! | two policies of one reward, designed-for, budget and seed | arms of their own, under their own names |
+//! Two policies of one reward, designed-for, budget and seed are arms of their own, under their own names.
 
 use infalign::{
-    estimate::Estimate,
+    estimate::{Estimate, over_seeds},
     evaluation::{Evaluation, PolicyResult, WinRate},
 };
 
@@ -80,7 +67,7 @@ impl<'a> Arm<'a> {
     ) -> Option<Estimate> {
         let all: Option<Vec<Estimate>> =
             self.policies.iter().map(|policy| figure(policy)).collect();
-        all.and_then(|all| pooled(&all))
+        over_seeds(&all?).ok()
     }
 
     /// Mean of a figure over seeds, without interval; `None` where a policy lacks it.
@@ -89,9 +76,10 @@ impl<'a> Arm<'a> {
         all.map(|all| all.iter().sum::<f64>() / all.len() as f64)
     }
 
-    /// Win rate against the base.
+    /// Win rate against the base. Like the estimates it sums up, cut to \[0,1\].
     pub(crate) fn win_rate(&self, procedure: &str, judge: &str) -> Option<Estimate> {
         self.pooled(|policy| rate(policy, procedure, judge).map(|rate| rate.win_rate))
+            .map(|won| won.within(0.0, 1.0))
     }
 
     /// Predicted win rate at the budget, by the training reward.
@@ -148,7 +136,7 @@ pub(crate) fn difference(
         });
         differences.extend(found);
     }
-    pooled(&differences)
+    over_seeds(&differences).ok()
 }
 
 fn negative(estimate: Estimate) -> Estimate {
@@ -158,28 +146,6 @@ fn negative(estimate: Estimate) -> Estimate {
         high: -estimate.low,
         ..estimate
     }
-}
-
-/// Estimates of several seeds as one, by the formula above; `None` for no estimates or a mean that is not finite.
-pub(crate) fn pooled(seeds: &[Estimate]) -> Option<Estimate> {
-    if let [only] = seeds {
-        return Some(*only);
-    }
-    let means: Vec<f64> = seeds.iter().map(|seed| seed.mean).collect();
-    let over_seeds = Estimate::from_values(&means).ok()?;
-    let share = 1.0 / seeds.len() as f64;
-    let mean_of = |square: &dyn Fn(&Estimate) -> f64| seeds.iter().map(square).sum::<f64>() * share;
-    let below = mean_of(&|seed| (seed.mean - seed.low).powi(2));
-    let above = mean_of(&|seed| (seed.high - seed.mean).powi(2));
-    let reach = (over_seeds.high - over_seeds.mean).powi(2);
-    let variance = mean_of(&|seed| seed.standard_error.powi(2));
-    Some(Estimate {
-        mean: over_seeds.mean,
-        standard_error: (variance + over_seeds.standard_error.powi(2)).sqrt(),
-        low: over_seeds.mean - (below + reach).sqrt(),
-        high: over_seeds.mean + (above + reach).sqrt(),
-        prompts: seeds[0].prompts,
-    })
 }
 
 /// Whether two policies differ in no more than the seed.
@@ -229,38 +195,4 @@ fn label(policy: &PolicyResult, all: &[&PolicyResult], with_budget: bool) -> Str
             || other.kl_budget != policy.kl_budget
     });
     if unique { label } else { policy.name.clone() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn estimate(mean: f64, half: f64) -> Estimate {
-        Estimate {
-            mean,
-            standard_error: half / 2.0,
-            low: mean - half,
-            high: mean + half,
-            prompts: 100,
-        }
-    }
-
-    #[test]
-    fn seeds_do_not_average_the_prompts_away() {
-        // Equal seeds: the interval over prompts stays as it is.
-        let same = pooled(&[estimate(0.6, 0.02); 4]).map(|e| (e.mean, e.high));
-        let (mean, high) = same.unwrap_or_default();
-        assert!((mean - 0.6).abs() < 1e-12 && (high - 0.62).abs() < 1e-9);
-        // Seeds without noise over prompts: Student's t of one degree of freedom, 12.706 · 0.1.
-        let two = pooled(&[estimate(0.5, 0.0), estimate(0.7, 0.0)]);
-        let reach = two.map_or(0.0, |e| e.high - e.mean);
-        assert!((reach - 1.2706).abs() < 1e-3, "{reach}");
-        assert_eq!(pooled(&[]), None);
-        let one = Estimate {
-            low: f64::NEG_INFINITY,
-            high: f64::INFINITY,
-            ..estimate(0.5, 0.1)
-        };
-        assert!(pooled(&[one, one]).is_some_and(|e| e.high.is_infinite() && e.mean == 0.5));
-    }
 }

@@ -1,14 +1,11 @@
 //! The jailbreak view: how often the worst of N responses falls below a judge's threshold.
 
 use infalign::{
-    estimate::Estimate,
+    estimate::{Estimate, over_seeds},
     evaluation::{AttackSuccess, Evaluation},
 };
 
-use super::{
-    arm::{Arm, pooled},
-    words::or_dash,
-};
+use super::{arm::Arm, words::or_dash};
 use crate::{
     axis::Axis,
     figures::{percent, with_interval},
@@ -173,7 +170,8 @@ fn curve(arm: &Arm<'_>, base: &AttackSuccess) -> Curve {
                         .map(|own| own.success)
                 })
                 .collect();
-            Some((point.n, pooled(&seeds?)?))
+            let success = over_seeds(&seeds?).ok()?;
+            Some((point.n, success.within(0.0, 1.0)))
         })
         .collect()
 }

@@ -40,7 +40,11 @@ pub(crate) struct Needed {
 
 impl Calibration {
     pub(crate) fn new(diagnostics: &CalibrationDiagnostics) -> Self {
-        let (fewest, median, most) = diagnostics.k;
+        let infalign::evaluation::Rollouts {
+            fewest,
+            median,
+            most,
+        } = diagnostics.k;
         let pit = &diagnostics.pit;
         let k = if fewest == most {
             format!("{median}")

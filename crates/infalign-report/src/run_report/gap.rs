@@ -1,11 +1,11 @@
 //! Where the distance to the optimum goes: the five terms of each policy as a bar and as figures.
 
-use infalign::evaluation::{Basis, Evaluation, Gap, PolicyResult};
-
-use super::{
-    arm::{Arm, pooled},
-    words::bounded,
+use infalign::{
+    estimate::over_seeds,
+    evaluation::{Basis, Evaluation, Gap, PolicyResult},
 };
+
+use super::{arm::Arm, words::bounded};
 use crate::{
     figures::{percent, points},
     tone::Tone,
@@ -124,7 +124,7 @@ fn row(arm: &Arm<'_>, gaps: &[&Gap], reach: (f64, f64)) -> Row {
     let totals: Vec<_> = gaps.iter().map(|gap| gap.total).collect();
     let mean =
         |of: fn(&Gap) -> f64| gaps.iter().map(|gap| of(gap)).sum::<f64>() / gaps.len() as f64;
-    let total = pooled(&totals).map_or_else(
+    let total = over_seeds(&totals).ok().map_or_else(
         || points(terms.iter().sum()),
         |total| {
             let mean = points(total.mean);

@@ -1,7 +1,7 @@
 //! The law of u under each policy against what training aimed at: whether the policy took the shape, or only the KL.
 //!
-//! Densities are means over an arm's seeds. The band is ±1.96 standard errors: over prompts, `Σ se²/S`, plus over seeds, as
-//! [`super::arm`] adds them (with 1.96 for Student's quantile: a band to look at, not a test).
+//! Densities are means over an arm's seeds. The band is ±1.96 standard errors: over prompts and over seeds,
+//! added as [`infalign::estimate::over_seeds`] adds them (with 1.96 for Student's quantile: a band to look at, not a test).
 
 use infalign::evaluation::LawOfU;
 

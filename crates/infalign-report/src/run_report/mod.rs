@@ -96,9 +96,7 @@ struct AttackSection {
 
 /// The colours of runs: of what they trained on, and the optimum's.
 fn palette(runs: &[&RunReport]) -> Palette {
-    let policies = runs
-        .into_iter()
-        .flat_map(|report| &report.evaluation.policies);
+    let policies = runs.iter().flat_map(|report| &report.evaluation.policies);
     Palette::new(policies.map(|policy| &*policy.reward).chain(["optimum"]))
 }
 

@@ -184,6 +184,7 @@ pub(crate) struct Spent {
     pub(crate) kl: String,
     pub(crate) quantile_kl: String,
     pub(crate) efficiency: String,
+    pub(crate) ceiling: String,
     pub(crate) k1: String,
     pub(crate) k3: String,
     pub(crate) length: String,
@@ -201,6 +202,7 @@ pub(crate) fn spent(evaluation: &Evaluation, arms: &[Arm<'_>]) -> Vec<Spent> {
         kl: "0".to_owned(),
         quantile_kl: "0".to_owned(),
         efficiency: "–".to_owned(),
+        ceiling: "–".to_owned(),
         k1: "–".to_owned(),
         k3: "–".to_owned(),
         length: plus_minus(&base.length, 1),
@@ -239,6 +241,7 @@ pub(crate) fn spent(evaluation: &Evaluation, arms: &[Arm<'_>]) -> Vec<Spent> {
                     mean
                 }
             })),
+            ceiling: tenths(arm.mean(|policy| policy.kl_efficiency_ceiling)),
             k1: nats(&|policy| policy.kl.map(|kl| kl.k1)),
             k3: nats(&|policy| policy.kl.map(|kl| kl.k3)),
             length: or_dash(

@@ -123,7 +123,7 @@ impl Estimate {
     pub(super) fn around(mean: f64, standard_error: f64, prompts: usize) -> Self {
         let margin = match prompts {
             0 | 1 => f64::INFINITY,
-            _ => t_quantile(prompts - 1) * standard_error,
+            _ => t_quantile(prompts as f64 - 1.0) * standard_error,
         };
         Self {
             mean,
@@ -140,11 +140,11 @@ impl Estimate {
 /// From ν = 100 by its expansion in 1/ν about the normal point (Abramowitz & Stegun 26.7.5; the
 /// first term left out is below 1e−7), as the inverse of the incomplete beta function loses digits
 /// there.
-fn t_quantile(degrees_of_freedom: usize) -> f64 {
+pub(super) fn t_quantile(degrees_of_freedom: f64) -> f64 {
     /// The same point of the normal law.
     const Z: f64 = 1.959_963_984_540_054;
-    let nu = degrees_of_freedom as f64;
-    if degrees_of_freedom < 100 {
+    let nu = degrees_of_freedom;
+    if nu < 100.0 {
         return StudentsT::new(0.0, 1.0, nu).map_or(f64::INFINITY, |t| t.inverse_cdf(0.975));
     }
     let first = (Z.powi(3) + Z) / 4.0;
@@ -183,13 +183,13 @@ mod tests {
     #[test]
     fn students_t() {
         let table = [
-            (1, 12.706_204_736),
-            (2, 4.302_652_730),
-            (9, 2.262_157_163),
-            (99, 1.984_216_952),
-            (100, 1.983_971_519),
-            (1000, 1.962_339_081),
-            (1_000_000, 1.959_966_357),
+            (1.0, 12.706_204_736),
+            (2.0, 4.302_652_730),
+            (9.0, 2.262_157_163),
+            (99.0, 1.984_216_952),
+            (100.0, 1.983_971_519),
+            (1000.0, 1.962_339_081),
+            (1_000_000.0, 1.959_966_357),
         ];
         for (dof, t) in table {
             assert!(

@@ -88,8 +88,9 @@ pub struct PolicyResult {
     /// `quantile_kl` over the sequence KL, in \[0,1\] up to noise; absent without log-probabilities or where no KL was spent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kl_efficiency: Option<Estimate>,
-    /// What `kl_efficiency` comes to for a policy whose law of u is its target exactly, at the measured KL: below 1 because u is seen as
-    /// a rank among the base's fresh responses, in cells, and as one law for all prompts. Compare `kl_efficiency` with this.
+    /// What `kl_efficiency` comes to for a policy that does exactly what it was trained for, at the measured KL: below 1 because u is
+    /// seen as a rank among the base's fresh responses, in cells, as one law for all prompts, and because a table of K rollouts turns some
+    /// KL into its own noise. Compare `kl_efficiency` with this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kl_efficiency_ceiling: Option<f64>,
     /// One entry per procedure × judge, against the base under the same procedure.

@@ -6,7 +6,7 @@ use super::{
     CalibrationDiagnostics, Deployed, Evaluation, Planned, Question, Samples,
     behaviour::behaviour,
     diagnose,
-    executed::{Deployment, Executed, PerJudge, compare, duel},
+    executed::{Executed, Opponent, PerJudge, compare, duel},
     measured::Measured,
     prediction::{TIED, Theory},
     samples::TrainedOn,
@@ -16,9 +16,18 @@ use crate::{Result, Warning, raw::RawRewards};
 /// Measures policies against the base.
 ///
 /// # Errors
-/// [`crate::Error::Empty`], [`crate::Error::Responses`], [`crate::Error::Response`], [`crate::Error::Duplicate`] for samples that do not fit; [`crate::Error::TooFewFresh`]
-/// for a procedure that draws more than there are; [`crate::Error::Unsupported`] for one that samples cannot execute, or voting without answers;
-/// [`crate::Error::Unknown`] for a pair that names no policy; [`crate::Error::BadValue`] for log-probabilities that are none.
+/// For samples that do not fit, [`Error::Empty`], [`Error::Responses`], [`Error::Response`], [`Error::Duplicate`]; [`Error::TooFewFresh`]
+/// for a procedure that draws more than there are; [`Error::Unsupported`] for one that samples cannot execute, or voting without answers;
+/// [`Error::Unknown`] for a pair that names no policy; [`Error::BadValue`] for log-probabilities that are none.
+///
+/// [`Error::Empty`]: crate::Error::Empty
+/// [`Error::Responses`]: crate::Error::Responses
+/// [`Error::Response`]: crate::Error::Response
+/// [`Error::Duplicate`]: crate::Error::Duplicate
+/// [`Error::TooFewFresh`]: crate::Error::TooFewFresh
+/// [`Error::Unsupported`]: crate::Error::Unsupported
+/// [`Error::Unknown`]: crate::Error::Unknown
+/// [`Error::BadValue`]: crate::Error::BadValue
 pub fn evaluate(samples: &Samples<'_>, question: &Question) -> Result<Evaluation> {
     question.check()?;
     samples.check(&question.judges)?;
@@ -28,10 +37,10 @@ pub fn evaluate(samples: &Samples<'_>, question: &Question) -> Result<Evaluation
         let rows = samples.calibration.iter().map(|p| p.rollouts);
         Some(RawRewards::new(rows)?)
     };
-    let deployed: Vec<Deployment<'_>> = question
+    let deployed: Vec<Opponent<'_>> = question
         .procedures
         .iter()
-        .map(|procedure| Deployment::new(procedure, &samples.base))
+        .map(|procedure| Opponent::new(procedure, &samples.base))
         .collect::<Result<_>>()?;
     let mut evaluation = Evaluation {
         base: question.base.clone(),

@@ -15,7 +15,7 @@ use crate::{
 pub(super) type PerJudge = Vec<Vec<f64>>;
 
 /// A procedure, and which responses of the base it outputs.
-pub(super) struct Deployment<'a> {
+pub(super) struct Opponent<'a> {
     procedure: &'a Deployed,
     base: &'a [Responses<'a>],
     selection: Selection,
@@ -23,7 +23,7 @@ pub(super) struct Deployment<'a> {
     masses: Vec<Vec<f64>>,
 }
 
-impl<'a> Deployment<'a> {
+impl<'a> Opponent<'a> {
     pub(super) fn new(procedure: &'a Deployed, base: &'a [Responses<'a>]) -> Result<Self> {
         let selection = Selection::new(procedure, base[0].len(), "base")?;
         let masses = base
@@ -80,9 +80,9 @@ pub(super) struct Executed<'a> {
 }
 
 impl<'a> Executed<'a> {
-    pub(super) fn new(policy: &'a PolicySamples<'a>, deployed: &[Deployment<'_>]) -> Result<Self> {
+    pub(super) fn new(policy: &'a PolicySamples<'a>, deployed: &[Opponent<'_>]) -> Result<Self> {
         let m = policy.responses[0].len();
-        let select = |d: &Deployment<'_>| {
+        let select = |d: &Opponent<'_>| {
             let selection = Selection::new(d.procedure, m, &policy.name)?;
             let masses = policy.responses.iter().map(|r| selection.masses(r));
             let masses = masses.collect::<Result<_>>()?;

@@ -10,15 +10,15 @@
 //!
 //! a telescope, so the terms sum to the whole. Only W has an interval; s and q are taken at their means.
 //!
-//! The quantile KL is measured through ranks among n responses, in cells, of one law for all prompts: even the target itself shows only
-//! the share c of its KL there, c the KL efficiency's ceiling (for `raw`, which spends unevenly over prompts by design, c is low). So
+//! The quantile KL is measured through ranks among n responses, in cells, of one law for all prompts, and a table of K rollouts turns some
+//! KL into its own noise: even a policy that does exactly what it was trained for shows only the share c of its KL there, c the KL
+//! efficiency's ceiling (for `raw`, which spends unevenly over prompts by design, c is low). So
 //!
 //! ```text
 //! q = min(s, measured quantile KL / c)
 //! ```
 //!
-//! and a policy that is its own target loses nothing here. A table of K rollouts turns some KL into its own noise: that is wasted KL, and
-//! as P counts it too, shape is then low by as much.
+//! and such a policy loses nothing in the last two terms.
 //!
 //! | case | result |
 //! |---|---|

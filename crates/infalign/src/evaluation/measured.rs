@@ -144,12 +144,12 @@ impl<'a> Measured<'a> {
             }
         }
         let aim = policy.kl_budget.or(spent);
-        let target = match (&predictor, aim) {
-            (Some(predictor), Some(kl)) => predictor.target(kl)?,
+        let aim = match (&predictor, aim) {
+            (Some(predictor), Some(kl)) => predictor.aim(kl)?,
             _ => None,
         };
-        let law = match &target {
-            Some(target) => self.law.beside(target, self.base_samples),
+        let law = match &aim {
+            Some(aim) => self.law.beside(aim, self.base_samples),
             None => self.law,
         };
         Ok(PolicyResult {
@@ -170,7 +170,7 @@ impl<'a> Measured<'a> {
         })
     }
 
-    /// The KL efficiency that the target itself shows at this KL, seen through as many responses and cells; `None` without a target.
+    /// The KL efficiency that a policy shows which does at this KL exactly what it was trained for; `None` where no law is known.
     fn efficiency_ceiling(
         &self,
         predictor: Option<&Predictor>,
@@ -179,10 +179,10 @@ impl<'a> Measured<'a> {
         let (Some(predictor), Some(kl)) = (predictor, spent) else {
             return Ok(None);
         };
-        let Some(target) = predictor.target(kl)? else {
+        let Some(aim) = predictor.aim(kl)? else {
             return Ok(None);
         };
-        let shown = kl_of_ranks(&target.places(self.base_samples), self.bins)?;
+        let shown = kl_of_ranks(&aim.trained.places(self.base_samples), self.bins)?;
         let ceiling = shown / kl;
         Ok((ceiling > 0.0).then_some(ceiling))
     }

@@ -20,7 +20,11 @@
 
 use std::sync::Arc;
 
-use super::{Basis, quantile_law::Target, samples::TrainedOn};
+use super::{
+    Basis,
+    samples::TrainedOn,
+    target::{Aim, Target},
+};
 use crate::{
     Deployment, Error, Result, TiltedPolicy, Warning,
     design::{MOST_KL, rows},
@@ -154,30 +158,51 @@ impl Predictor {
     }
 
     /// The law of u that training aims at with κ nats; `None` where that is no KL at all.
-    pub(super) fn target(&self, kl: f64) -> Result<Option<Target>> {
-        let mut target = None;
-        within_reach(kl, |kl| {
-            target = Some(match (&self.calibrated, &self.perfect) {
-                (Calibrated::Table(table), _) => Target::of_table(table, table.beta_at_kl(kl)?),
-                (_, Some(transform)) => {
-                    Target::of_tilt(&TiltedPolicy::at_kl(Arc::clone(transform), kl)?)
-                }
-                (_, None) => return Ok(0.5),
-            });
-            Ok(0.5)
-        })?;
-        Ok(target)
+    pub(super) fn aim(&self, kl: f64) -> Result<Option<Aim>> {
+        let trained = match (&self.calibrated, &self.perfect) {
+            (Calibrated::Table(table), _) => {
+                nearest(kl, |kl| Ok(Target::of_table(table, table.beta_at_kl(kl)?)))?
+            }
+            (Calibrated::FromRollouts(k), Some(transform)) => {
+                let clamped = Clamped::for_k(Arc::clone(transform), *k);
+                let transform = clamped.as_ref();
+                let beta = |kl| finite_k::beta_for_kl(transform, kl, *k);
+                nearest(kl, |kl| Ok(Target::of_rollouts(transform, beta(kl)?, *k)))?
+            }
+            _ => None,
+        };
+        // Of rewards that tie the table is all there is: levels hold no law as fine as the continuous one.
+        let ideal = match (&self.calibrated, &self.perfect) {
+            (Calibrated::Perfectly | Calibrated::FromRollouts(_), Some(transform)) => {
+                let tilt = |kl| TiltedPolicy::at_kl(Arc::clone(transform), kl);
+                nearest(kl, |kl| Ok(Target::of_tilt(&tilt(kl)?)))?
+            }
+            _ => None,
+        };
+        Ok(match (ideal, trained) {
+            (Some(ideal), Some(trained)) => Some(Aim { ideal, trained }),
+            (Some(one), None) | (None, Some(one)) => Some(Aim {
+                ideal: one.clone(),
+                trained: one,
+            }),
+            (None, None) => None,
+        })
     }
 }
 
-/// `at(κ)`, with ½ for no KL, and the nearest that can be reached for too much.
-fn within_reach(kl: f64, mut at: impl FnMut(f64) -> Result<f64>) -> Result<f64> {
+/// `at(κ)`, at the nearest that can be reached for too much; `None` for no KL.
+fn nearest<T>(kl: f64, mut at: impl FnMut(f64) -> Result<T>) -> Result<Option<T>> {
     if kl <= NO_KL {
-        return Ok(0.5);
+        return Ok(None);
     }
     match at(kl.min(MOST_KL)) {
-        Err(Error::KlUnreachable { max, .. }) if max <= NO_KL => Ok(0.5),
-        Err(Error::KlUnreachable { max, .. }) => at(rows::NEARLY * max),
-        other => other,
+        Err(Error::KlUnreachable { max, .. }) if max <= NO_KL => Ok(None),
+        Err(Error::KlUnreachable { max, .. }) => at(rows::NEARLY * max).map(Some),
+        other => other.map(Some),
     }
+}
+
+/// A win rate at κ, ½ where that is no KL.
+fn within_reach(kl: f64, at: impl FnMut(f64) -> Result<f64>) -> Result<f64> {
+    Ok(nearest(kl, at)?.unwrap_or(0.5))
 }

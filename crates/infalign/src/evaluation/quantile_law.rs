@@ -11,13 +11,7 @@
 //! and cut by B equal cells: the base's own density is 1 in expectation, at every n, B and with any ties (derived). Each prompt counts once;
 //! the standard error of a cell is over prompts.
 //!
-//! What a policy of known law f of u shows in such a histogram is f blurred, since given u the place is binomial:
-//!
-//! ```text
-//! expected mass of [h/(n+1), (h+1)/(n+1)] = ∫ f(u) C(n,h) u^h (1−u)^{n−h} du,      h = 0…n,
-//! ```
-//!
-//! by the midpoint rule on 2000 cells of exact masses of f, the binomial law normalised. For a transform f = e^{Φ/β}/Z; for raw-reward RLHF the mean over the calibration table's prompts of `q_ℓ/p_ℓ` on \[`P_{ℓ−1}`, `P_ℓ`\].
+//! What a policy of known law would show here is in `target.rs`.
 //!
 //! | case | result |
 //! |---|---|
@@ -29,12 +23,11 @@
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-use crate::{Quantile, Result, TiltedPolicy, estimate::Estimate, raw::RawRewards};
+use super::target::Aim;
+use crate::{Result, estimate::Estimate};
 
 /// Cells of the histogram.
 pub(super) const CELLS: usize = 20;
-/// Cells on which a law is held before it is blurred: a multiple of [`CELLS`].
-const FINE: usize = 2000;
 
 /// A histogram of the calibrated reward u, as a density: 1 everywhere for the base.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,8 +44,8 @@ pub struct LawOfU {
     /// What training aimed at, f = e^{Φ/β}/Z at the KL budget, averaged over each cell; for `raw`, from the calibration table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Vec<f64>>,
-    /// What a policy of law f would show in this histogram, whose u are ranks among as many responses of the base as there are: `target`,
-    /// blurred. The curve to compare `density` with.
+    /// What a policy that does exactly what it was trained for shows in this histogram: `target` with Ĉ from K rollouts in place of C,
+    /// blurred because u is a rank among so many fresh responses of the base. The curve to compare `density` with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<Vec<f64>>,
 }
@@ -71,7 +64,7 @@ pub(super) fn broken(sorted: &[f32], reward: f32, rng: &mut dyn Rng) -> f64 {
 }
 
 /// Adds a mass, spread evenly over \[from, to\] within \[0,1\], to equal cells.
-fn spread(cells: &mut [f64], (from, to): (f64, f64), mass: f64) {
+pub(super) fn spread(cells: &mut [f64], (from, to): (f64, f64), mass: f64) {
     let count = cells.len() as f64;
     let (from, to) = (from * count, (to * count).min(count));
     let first = (from as usize).min(cells.len() - 1);
@@ -119,92 +112,13 @@ impl LawOfU {
     }
 
     /// The same with what was aimed at, seen from `n` responses of the base.
-    pub(super) fn beside(self, target: &Target, n: usize) -> Self {
+    pub(super) fn beside(self, aim: &Aim, n: usize) -> Self {
         Self {
-            target: Some(target.cells()),
-            expected: Some(target.blurred(n)),
+            target: Some(aim.ideal.cells()),
+            expected: Some(aim.trained.blurred(n)),
             ..self
         }
     }
-}
-
-/// A law of u as exact masses of fine cells.
-#[derive(Debug, Clone)]
-pub(super) struct Target(Vec<f64>);
-
-impl Target {
-    /// f of a tilted policy.
-    pub(super) fn of_tilt(policy: &TiltedPolicy) -> Self {
-        let edges = (0..=FINE).map(|i| policy.cdf(Quantile::new(i as f64 / FINE as f64)));
-        let cdf: Vec<Quantile> = edges.collect();
-        let mass = |w: &[Quantile]| {
-            // From the nearer end, so that a thin tail keeps its digits.
-            let below = w[1].below() - w[0].below();
-            let above = w[0].above() - w[1].above();
-            if w[0].below() < 0.5 { below } else { above }.max(0.0)
-        };
-        Self(cdf.windows(2).map(mass).collect())
-    }
-
-    /// The law of the policies that reweight a table at one β, mean over its prompts.
-    pub(super) fn of_table(table: &RawRewards, beta: f64) -> Self {
-        let mut cells = vec![0.0; FINE];
-        for (levels, masses) in table.tilted(beta) {
-            for (edges, mass) in levels.edges().windows(2).zip(masses) {
-                spread(&mut cells, (edges[0].below(), edges[1].below()), mass);
-            }
-        }
-        let prompts = table.prompts() as f64;
-        cells.iter_mut().for_each(|c| *c /= prompts);
-        Self(cells)
-    }
-
-    /// Mean density in each cell of the histogram.
-    fn cells(&self) -> Vec<f64> {
-        let sums = self.0.chunks(FINE / CELLS).map(|c| c.iter().sum::<f64>());
-        sums.map(|mass| mass * CELLS as f64).collect()
-    }
-
-    /// Mass of each place 0…n among n responses of the base.
-    pub(super) fn places(&self, n: usize) -> Vec<f64> {
-        let mut places = vec![0.0; n + 1];
-        let mut weights = Vec::with_capacity(n + 1);
-        for (i, mass) in self.0.iter().enumerate().filter(|(_, m)| **m > 0.0) {
-            let odds = (i as f64 + 0.5) / (FINE as f64 - i as f64 - 0.5);
-            let mode = (((n + 1) * (2 * i + 1)) / (2 * FINE)).min(n);
-            binomial(n, odds, mode, &mut weights);
-            for (place, weight) in places.iter_mut().zip(&weights) {
-                *place += mass * weight;
-            }
-        }
-        places
-    }
-
-    /// The density that places among n responses of the base show.
-    fn blurred(&self, n: usize) -> Vec<f64> {
-        let mut cells = vec![0.0; CELLS];
-        let whole = n as f64 + 1.0;
-        for (h, mass) in self.places(n).iter().enumerate() {
-            let h = h as f64;
-            spread(&mut cells, (h / whole, (h + 1.0) / whole), *mass);
-        }
-        cells.iter().map(|mass| mass * CELLS as f64).collect()
-    }
-}
-
-/// The binomial law of n trials at these odds, outwards from its mode, normalised.
-fn binomial(n: usize, odds: f64, mode: usize, out: &mut Vec<f64>) {
-    out.clear();
-    out.resize(n + 1, 0.0);
-    out[mode] = 1.0;
-    for h in mode..n {
-        out[h + 1] = out[h] * (n - h) as f64 / (h + 1) as f64 * odds;
-    }
-    for h in (0..mode).rev() {
-        out[h] = out[h + 1] * (h + 1) as f64 / (n - h) as f64 / odds;
-    }
-    let sum: f64 = out.iter().sum();
-    out.iter_mut().for_each(|w| *w /= sum);
 }
 
 fn infinite_when_null<'de, D: serde::Deserializer<'de>>(
@@ -221,13 +135,10 @@ fn infinite_when_null<'de, D: serde::Deserializer<'de>>(
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed construction is a failed test")]
 
-    use std::sync::Arc;
-
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::transform::{Exp, Identity};
 
     #[test]
     fn spreading_keeps_the_mass_and_its_place() {
@@ -277,59 +188,5 @@ mod tests {
             counts.iter().all(|c| (c - 10_000i32).abs() < 350),
             "{counts:?}"
         );
-    }
-
-    #[test]
-    fn the_target_of_a_tilt_has_its_closed_form() {
-        let policy = TiltedPolicy::at_beta(Arc::new(Identity), 0.3).unwrap();
-        let target = Target::of_tilt(&policy);
-        let z = 0.3 * (1.0f64 / 0.3).exp_m1();
-        for (i, density) in target.cells().iter().enumerate() {
-            let at = |i: usize| (i as f64 / CELLS as f64 / 0.3).exp() * 0.3 / z;
-            let want = (at(i + 1) - at(i)) * CELLS as f64;
-            assert!((density - want).abs() < 1e-9, "{i}: {density} not {want}");
-        }
-    }
-
-    #[test]
-    fn what_is_expected_of_a_tilt_is_what_samples_show() {
-        let policy = TiltedPolicy::at_kl(Arc::new(Exp::new(-10.0).unwrap()), 0.5).unwrap();
-        let target = Target::of_tilt(&policy);
-        let expected = target.blurred(16);
-        assert!((expected.iter().sum::<f64>() / CELLS as f64 - 1.0).abs() < 1e-9);
-        // Places among 16: given u binomial, so 20000 draws of both.
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let mut prompts = Vec::new();
-        while prompts.len() < 20_000 {
-            let u: f64 = rng.random();
-            if rng.random::<f64>()
-                < (policy.log_density(Quantile::new(u)) - policy.log_density(Quantile::new(1.0)))
-                    .exp()
-            {
-                let mut base: Vec<f32> = (0..16).map(|_| rng.random()).collect();
-                base.sort_by(f32::total_cmp);
-                prompts.push(([u as f32], base));
-            }
-        }
-        let law =
-            LawOfU::measured(prompts.iter().map(|(u, b)| (u.as_slice(), b.as_slice()))).unwrap();
-        for (i, (got, want)) in law.density.iter().zip(&expected).enumerate() {
-            // A sample adds at most CELLS to a cell, so its variance is at most CELLS · want.
-            let allowed = 4.0 * (CELLS as f64 * want / 20_000.0).sqrt();
-            assert!((got - want).abs() < allowed, "{i}: {got} not {want}");
-        }
-        // The blur matters: the first cell's target is far lower.
-        assert!(target.cells()[0] < 0.5 * expected[0]);
-        let flat = Target(vec![1.0 / FINE as f64; FINE]).blurred(300);
-        assert!(flat.iter().all(|d| (d - 1.0).abs() < 1e-3), "{flat:?}");
-    }
-
-    #[test]
-    fn a_tables_target_is_flat_within_levels() {
-        let table = RawRewards::new([[0.0f32, 0.0, 1.0, 1.0].as_slice()]).unwrap();
-        let cells = Target::of_table(&table, 1.0).cells();
-        let high = 2.0 / (1.0 + (-1.0f64).exp());
-        assert!(cells[..10].iter().all(|d| (d - (2.0 - high)).abs() < 1e-12));
-        assert!(cells[10..].iter().all(|d| (d - high).abs() < 1e-12));
     }
 }

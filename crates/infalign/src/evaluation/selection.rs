@@ -150,12 +150,12 @@ mod tests {
         evaluation::win::{Side, judged},
     };
 
-    pub(in crate::evaluation) fn deployed(text: &str) -> Deployed {
+    fn deployed(text: &str) -> Deployed {
         match text.strip_prefix("voting:") {
             Some(n) => Deployed::Voting(n.parse().unwrap()),
             None => match text.parse().unwrap() {
                 ProcedureSpec::Ready(procedure) => Deployed::Ranked(procedure),
-                other => unreachable!("{other} is not ready"),
+                other @ ProcedureSpec::Cdf(_) => unreachable!("{other} is not ready"),
             },
         }
     }

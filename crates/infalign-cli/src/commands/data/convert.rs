@@ -14,6 +14,7 @@ const TOLD: usize = 10;
 pub(super) fn run(args: &Convert) -> Result<()> {
     let options = ConvertOptions {
         format: args.form.clone(),
+        rename: args.rename.clone(),
         on_bad: if args.skip_bad {
             OnBadRow::Skip
         } else {
@@ -25,11 +26,11 @@ pub(super) fn run(args: &Convert) -> Result<()> {
     if args.format == Format::Json {
         return print::json(&done);
     }
+    print::note(&format!("{} is {}: {}", done.file, done.format, done.why));
     print::note(&format!(
-        "{} is {}: {}",
-        done.file, done.format, done.why
+        "wrote {}: {} rows of {}",
+        done.out, done.rows, done.to
     ));
-    print::note(&format!("wrote {}: {} rows of {}", done.out, done.rows, done.to));
     if done.repeated > 0 {
         print::note(&format!(
             "{} rows left out whose prompt had come before",
@@ -37,7 +38,10 @@ pub(super) fn run(args: &Convert) -> Result<()> {
         ));
     }
     if done.bad.count > 0 {
-        print::caveat(format!("{} rows cannot be used and were left out", done.bad.count));
+        print::caveat(format!(
+            "{} rows cannot be used and were left out",
+            done.bad.count
+        ));
         for error in done.bad.first.iter().take(TOLD) {
             print::caveat(error);
         }

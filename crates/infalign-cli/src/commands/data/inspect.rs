@@ -16,6 +16,7 @@ const TOLD: usize = 10;
 pub(super) fn run(args: &Inspect) -> Result<()> {
     let options = RecordOptions {
         format: args.form.clone(),
+        rename: args.rename.clone(),
         ..RecordOptions::default()
     };
     let found = infalign_data::inspect(&args.file, &options)?;
@@ -105,7 +106,9 @@ fn spreads(found: &Inspection) -> Option<String> {
         ("characters of prompts", &found.prompt_characters),
         ("characters of responses", &found.response_characters),
     ];
-    let heads = ["", "number", "min", "25%", "median", "75%", "99%", "max", "mean"];
+    let heads = [
+        "", "number", "min", "25%", "median", "75%", "99%", "max", "mean",
+    ];
     let mut table = Table::new(&heads);
     let mut any = false;
     for (name, spread) in rows {

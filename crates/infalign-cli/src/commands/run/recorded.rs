@@ -1,7 +1,7 @@
-//! `infalign run`: the main job on recorded rollouts, in a run directory that survives being killed.
+//! `infalign run --rollouts`: the main job on recorded rollouts, in a run directory that survives being killed.
 //!
-//! Stages: `rollouts` (only without `--rollouts`: the simulated table), `calibration` (every prompt's rewards, sorted), `measure` (designs and
-//! measured win rates), `report` (one HTML file). Each is done once; a killed run goes on where it was.
+//! Stages: `calibration` (every prompt's rewards, sorted), `measure` (designs and measured win rates), `report` (one HTML file). Each is done once;
+//! a killed run goes on where it was.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,31 +15,38 @@ use infalign::{
 };
 use infalign_data::{
     Calibration, Existing, Fingerprint, Identity, Outcome, ReadOptions, RewardTable, RunDir,
-    read_table, write_calibration, write_table,
+    read_table, write_calibration,
 };
 use infalign_report::{Meta, recorded_report};
 use serde::Serialize;
 
-use super::simulate;
 use crate::{
     args::{Format, Run},
     error::{Error, Result},
     print, resolve,
 };
 
-const SIMULATED: &str = "rollouts/simulated.parquet";
 const CALIBRATION: &str = "calibration.parquet";
 const DESIGN: &str = "design.json";
 const RESULTS: &str = "eval/results.json";
 const REPORT: &str = "report.html";
-/// Size of the table that is simulated when none is given.
-const PROMPTS: usize = 200;
-const RESPONSES: usize = 128;
+/// What is measured where nothing is typed.
+const PROCEDURES: [&str; 2] = ["best-of:4", "worst-of:4"];
+const KLS: [f64; 4] = [0.1, 0.25, 0.5, 1.0];
+
+/// The flags with what is taken where nothing is typed.
+struct Asked<'a> {
+    args: &'a Run,
+    rollouts: &'a Path,
+    procedures: Vec<String>,
+    kl: Vec<f64>,
+    seed: u64,
+}
 
 /// What decides a run's results; kept as `config.toml`.
 #[derive(Debug, Serialize)]
 struct Config<'a> {
-    rollouts: Option<&'a Path>,
+    rollouts: &'a Path,
     prompt_column: Option<&'a str>,
     reward_column: Option<&'a str>,
     gold_columns: &'a [String],
@@ -48,49 +55,61 @@ struct Config<'a> {
     transforms: &'a [String],
 }
 
-pub(super) fn run(args: &Run) -> Result<()> {
+pub(super) fn run(args: &Run, rollouts: &Path) -> Result<()> {
+    let typed = |list: &[String], default: &[&str]| match list {
+        [] => default.iter().map(|&t| t.to_owned()).collect(),
+        list => list.to_vec(),
+    };
+    let asked = Asked {
+        args,
+        rollouts,
+        procedures: typed(&args.procedures, &PROCEDURES),
+        kl: if args.kl.is_empty() {
+            KLS.to_vec()
+        } else {
+            args.kl.clone()
+        },
+        seed: args.place.seed.unwrap_or(0),
+    };
     // Everything typed is checked before anything is written.
-    let procedures = args
+    let procedures = asked
         .procedures
         .iter()
         .map(|p| resolve::procedure(p))
         .collect::<Result<Vec<_>>>()?;
     let transforms = resolve::transforms(&args.transforms)?;
-    resolve::budgets(&args.kl)?;
-    let name = match &args.name {
+    resolve::budgets(&asked.kl)?;
+    let name = match &args.place.name {
         Some(name) => name.clone(),
-        None => default_name(args.rollouts.as_deref()),
+        None => default_name(rollouts),
     };
     let config = Config {
-        rollouts: args.rollouts.as_deref(),
+        rollouts,
         prompt_column: args.columns.prompt_column.as_deref(),
         reward_column: args.columns.reward_column.as_deref(),
         gold_columns: &args.gold_column,
-        procedures: &args.procedures,
-        kl: &args.kl,
+        procedures: &asked.procedures,
+        kl: &asked.kl,
         transforms: &args.transforms,
     };
-    let table = args
-        .rollouts
-        .as_deref()
-        .map(|path| read(path, args))
-        .transpose()?;
-    let named = resolve::files(&args.procedures, &args.transforms)?;
-    let rollouts = args.rollouts.as_deref().into_iter();
-    let inputs: Vec<&Path> = rollouts.chain(named.iter().map(PathBuf::as_path)).collect();
+    let table = read(rollouts, args)?;
+    let named = resolve::files(&asked.procedures, &args.transforms)?;
+    let inputs: Vec<&Path> = std::iter::once(rollouts)
+        .chain(named.iter().map(PathBuf::as_path))
+        .collect();
     let identity = Identity {
         version: env!("CARGO_PKG_VERSION"),
-        seed: args.seed,
+        seed: asked.seed,
         config: &config,
         inputs: &inputs,
     };
-    let existing = if args.overwrite {
+    let existing = if args.place.overwrite {
         Existing::Overwrite
     } else {
         Existing::Resume
     };
-    let mut dir = RunDir::open(&args.runs, &name, &identity, existing)?;
-    let results = match stages(&mut dir, args, &config, table, (procedures, transforms)) {
+    let mut dir = RunDir::open(&args.place.runs, &name, &identity, existing)?;
+    let results = match stages(&mut dir, &asked, &config, &table, (procedures, transforms)) {
         Ok(results) => results,
         Err(error) => {
             // A table that cannot be measured is only known now; the corrected command finds the place as it was.
@@ -100,7 +119,7 @@ pub(super) fn run(args: &Run) -> Result<()> {
             return Err(error);
         }
     };
-    match args.output.format {
+    match args.format {
         Format::Json => print::json(&results),
         Format::Text => print::recorded(&results, &dir.file(REPORT)),
     }
@@ -109,34 +128,33 @@ pub(super) fn run(args: &Run) -> Result<()> {
 /// Does what is not done yet.
 fn stages(
     dir: &mut RunDir,
-    args: &Run,
+    asked: &Asked<'_>,
     config: &Config<'_>,
-    table: Option<RewardTable>,
+    table: &RewardTable,
     (procedures, transforms): (Vec<Arc<dyn Procedure>>, Vec<TransformSpec>),
 ) -> Result<Recorded> {
-    let (table, source) = match (table, &args.rollouts) {
-        (Some(table), Some(path)) => (table, Fingerprint::new().file("rollouts", path)?),
-        _ => simulated(dir, args)?,
-    };
-    let mut source = source.value("config", config)?.value("seed", &args.seed)?;
-    for file in resolve::files(&args.procedures, &args.transforms)? {
+    let mut source = Fingerprint::new()
+        .file("rollouts", asked.rollouts)?
+        .value("config", config)?
+        .value("seed", &asked.seed)?;
+    for file in resolve::files(&asked.procedures, &asked.args.transforms)? {
         source = source.file(&file.display().to_string(), &file)?;
     }
     stage(dir, "calibration", &source, &[CALIBRATION], |dir| {
         let base = "the policy that drew the recorded rollouts";
-        let calibration = Calibration::new(&table, 0, base, "as recorded")?;
+        let calibration = Calibration::new(table, 0, base, "as recorded")?;
         Ok(write_calibration(dir.file(CALIBRATION), &calibration)?)
     })?;
     stage(dir, "measure", &source, &[DESIGN, RESULTS], |dir| {
         let columns = table.columns().to_vec();
         let question = Question {
             procedures,
-            kls: args.kl.clone(),
+            kls: asked.kl.clone(),
             transforms,
             columns,
-            seed: args.seed,
+            seed: asked.seed,
         };
-        let (results, designs) = recorded::run(&prompts(&table), &question)?;
+        let (results, designs) = recorded::run(&prompts(table), &question)?;
         write_json(dir, DESIGN, &designs)?;
         write_json(dir, RESULTS, &results)
     })?;
@@ -144,19 +162,19 @@ fn stages(
     let inputs = Fingerprint::new().stage(dir, "measure")?;
     stage(dir, "report", &inputs, &[REPORT], |dir| {
         let designs: Vec<Design> = read_json(&dir.file(DESIGN))?;
-        let page = recorded_report(&results, &designs, &meta(args, dir))?;
+        let page = recorded_report(&results, &designs, &meta(asked, dir))?;
         Ok(dir.write(REPORT, |out| out.write_all(page.as_bytes()))?)
     })?;
     Ok(results)
 }
 
-fn default_name(rollouts: Option<&Path>) -> String {
+fn default_name(rollouts: &Path) -> String {
     let stem = rollouts
-        .and_then(Path::file_name)
+        .file_name()
         .and_then(|n| n.to_str())
         .and_then(|n| n.split('.').next());
     stem.filter(|s| !s.is_empty())
-        .unwrap_or("simulated")
+        .unwrap_or("rollouts")
         .to_owned()
 }
 
@@ -168,36 +186,6 @@ fn read(path: &Path, args: &Run) -> Result<RewardTable> {
         ..ReadOptions::default()
     };
     Ok(read_table(path, &options)?)
-}
-
-/// The simulated table, written once into the run directory.
-fn simulated(dir: &mut RunDir, args: &Run) -> Result<(RewardTable, Fingerprint)> {
-    print::note(&format!(
-        "no --rollouts given: simulating {PROMPTS} prompts with {RESPONSES} responses each (see `infalign simulate --help`)"
-    ));
-    let inputs = Fingerprint::new()
-        .value("size", &[PROMPTS, RESPONSES])?
-        .value("seed", &args.seed)?;
-    stage(dir, "rollouts", &inputs, &[SIMULATED], |dir| {
-        let path = dir.file(SIMULATED);
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|source| infalign_data::Error::Write {
-                path: folder.to_owned(),
-                source,
-            })?;
-        }
-        Ok(write_table(
-            path,
-            &simulate::table(PROMPTS, RESPONSES, args.seed)?,
-        )?)
-    })?;
-    let options = ReadOptions {
-        reward_column: Some("proxy".to_owned()),
-        gold_columns: vec!["gold".to_owned()],
-        ..ReadOptions::default()
-    };
-    let table = read_table(dir.file(SIMULATED), &options)?;
-    Ok((table, Fingerprint::new().stage(dir, "rollouts")?))
 }
 
 /// Does a stage, or says that it was done.
@@ -246,33 +234,31 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &PathBuf) -> Result<T> {
 }
 
 /// What the report says of how to make it again.
-fn meta(args: &Run, dir: &RunDir) -> Meta {
+fn meta(asked: &Asked<'_>, dir: &RunDir) -> Meta {
+    let args = asked.args;
     let mut command = vec!["infalign run".to_owned()];
     let mut flag = |name: &str, value: Option<String>| {
         if let Some(value) = value {
             command.push(format!("--{name} {}", quoted(&value)));
         }
     };
-    flag(
-        "rollouts",
-        args.rollouts.as_ref().map(|p| p.display().to_string()),
-    );
+    flag("rollouts", Some(asked.rollouts.display().to_string()));
     flag("prompt-column", args.columns.prompt_column.clone());
     flag("reward-column", args.columns.reward_column.clone());
     flag(
         "gold-column",
         (!args.gold_column.is_empty()).then(|| args.gold_column.join(",")),
     );
-    for procedure in &args.procedures {
+    for procedure in &asked.procedures {
         flag("procedure", Some(procedure.clone()));
     }
-    let kls: Vec<String> = args.kl.iter().map(ToString::to_string).collect();
+    let kls: Vec<String> = asked.kl.iter().map(ToString::to_string).collect();
     flag("kl", Some(kls.join(",")));
     flag(
         "transforms",
         (!args.transforms.is_empty()).then(|| args.transforms.join(",")),
     );
-    flag("seed", Some(args.seed.to_string()));
+    flag("seed", Some(asked.seed.to_string()));
     let mut entries = vec![
         ("Command".to_owned(), command.join(" ")),
         (
@@ -283,12 +269,10 @@ fn meta(args: &Run, dir: &RunDir) -> Meta {
     for (input, hash) in &dir.manifest().inputs {
         entries.push((format!("SHA-256 of {input}"), hash.clone()));
     }
-    let title = match &args.rollouts {
-        Some(path) => path
-            .file_name()
-            .map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
-        None => "simulated rollouts".to_owned(),
-    };
+    let title = asked
+        .rollouts
+        .file_name()
+        .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     Meta { title, entries }
 }
 

@@ -1,0 +1,112 @@
+//! The main job with a model: configuration, run directory, progress on standard error, and the answer.
+
+use std::{
+    io::IsTerminal,
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use infalign_data::Existing;
+use infalign_lm::Device;
+use infalign_pipeline::{Around, Config, Until, config, estimate, run as pipeline};
+use infalign_train::{
+    Interrupt, Request, Telemetry,
+    telemetry::{Progress, Style},
+};
+
+use super::summary;
+use crate::{
+    args::{Format, Machine, Place},
+    error::Result,
+    machine, print,
+};
+
+/// What was typed.
+pub(super) struct Job<'a> {
+    pub(super) config: Option<&'a Path>,
+    pub(super) place: &'a Place,
+    pub(super) machine: &'a Machine,
+    pub(super) format: Format,
+    pub(super) dry: bool,
+    pub(super) until: Until,
+}
+
+pub(super) fn run(job: &Job<'_>) -> Result<()> {
+    let mut config = config::read(job.config, &job.place.set)?;
+    if let Some(seed) = job.place.seed {
+        config.seed = seed;
+    }
+    let device = machine::open(job.machine)?;
+    if job.dry {
+        return dry(job, &config, &device);
+    }
+    let name = name(job);
+    let existing = if job.place.overwrite {
+        Existing::Overwrite
+    } else {
+        Existing::Resume
+    };
+    let interrupt = Interrupt::install(|request| match request {
+        Request::Stop => print::note("\nstopping: finishing the step, then saving; again to end at once"),
+        Request::Abort => {}
+    })?;
+    let quiet = job.machine.quiet;
+    let terminal = std::io::stderr().is_terminal();
+    let mut say = |what: &str| print::note(what);
+    let mut watch = move |name: &str, steps: u64| -> Box<dyn Fn(u64) -> Telemetry> {
+        let _ = name;
+        let style = match (quiet, terminal) {
+            (true, _) => Style::Quiet,
+            (false, true) => Style::Terminal { columns: 100 },
+            (false, false) => Style::Plain,
+        };
+        Box::new(move |done| {
+            if done > 0 {
+                print::note(&format!("going on after step {done}"));
+            }
+            Telemetry::new().with(Progress::new(std::io::stderr(), style, steps, done, clock()))
+        })
+    };
+    let mut around = Around {
+        say: &mut say,
+        watch: &mut watch,
+        interrupt: &interrupt,
+        clock,
+        device,
+        device_name: format!("{} {:?}", job.machine.device, job.machine.dtype),
+    };
+    let finished = pipeline(&config, &job.place.runs, &name, existing, job.until, &mut around)?;
+    match job.format {
+        Format::Json => print::json(&finished.answer()),
+        Format::Text => summary::print(&finished, &config),
+    }
+}
+
+/// The configuration's name, else the embedded task's.
+fn name(job: &Job<'_>) -> String {
+    let stem = job
+        .config
+        .and_then(Path::file_name)
+        .and_then(|n| n.to_str())
+        .and_then(|n| n.split('.').next())
+        .filter(|s| !s.is_empty());
+    match &job.place.name {
+        Some(name) => name.clone(),
+        None => stem.unwrap_or(config::TAVERN).to_owned(),
+    }
+}
+
+/// What would be done, and its size.
+fn dry(job: &Job<'_>, config: &Config, device: &Device) -> Result<()> {
+    let plan = estimate(config, device, clock)?;
+    match job.format {
+        Format::Json => print::json(&plan),
+        Format::Text => summary::plan(&plan, config),
+    }
+}
+
+fn clock() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |d| d.as_secs_f64())
+}

@@ -1,0 +1,116 @@
+//! What the main job prints at its end: the answer, a table of policies, and where the page lies.
+
+use infalign::{design::Design, estimate::Estimate, evaluation::Evaluation};
+use infalign_pipeline::{Config, Estimated, Finished, Variant};
+
+use crate::{
+    error::Result,
+    print::{self, Table},
+};
+
+/// Prints as much as is done.
+pub(super) fn print(finished: &Finished, config: &Config) -> Result<()> {
+    match &finished.evaluation {
+        Some(evaluation) => {
+            measured(evaluation, config)?;
+            for warning in &evaluation.warnings {
+                print::caveat(warning);
+            }
+        }
+        None => planned(&finished.designs, &finished.variants)?,
+    }
+    match &finished.report {
+        Some(report) => print::text(format_args!("report: {}\n", report.display())),
+        None => print::text(format_args!("in {}\n", finished.directory.display())),
+    }
+}
+
+/// One table for each procedure of the design.
+fn measured(evaluation: &Evaluation, config: &Config) -> Result<()> {
+    for procedure in &config.design.procedures {
+        let mut heads = vec!["policy".to_owned(), "KL".to_owned()];
+        for judge in &evaluation.judges {
+            heads.push(format!("wins by {}", judge.name));
+        }
+        heads.extend(["predicted".to_owned(), "standard".to_owned(), "KL efficiency".to_owned()]);
+        let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+        let mut table = Table::new(&heads);
+        for policy in &evaluation.policies {
+            let find = |procedure: &str, judge: &str| {
+                policy.win_rates.iter().find(|w| w.procedure == procedure && w.judge == judge)
+            };
+            let mut cells = vec![policy.name.clone()];
+            let kl = policy.kl.and_then(|kl| kl.rao_blackwell);
+            cells.push(kl.map_or_else(String::new, |e| format!("{:.3}", e.mean)));
+            let mut predicted = String::new();
+            let mut standard = String::new();
+            for judge in &evaluation.judges {
+                let Some(won) = find(procedure, &judge.name) else {
+                    cells.push(String::new());
+                    continue;
+                };
+                cells.push(with_interval(&won.win_rate));
+                if judge.training {
+                    predicted = won.predicted.map_or_else(String::new, |p| format!("{p:.3}"));
+                    standard = find("standard", &judge.name)
+                        .map_or_else(String::new, |w| format!("{:.3}", w.win_rate.mean));
+                }
+            }
+            cells.extend([predicted, standard]);
+            cells.push(policy.kl_efficiency.map_or_else(String::new, |e| format!("{:.2}", e.mean)));
+            table.row(cells);
+        }
+        print::text(format_args!("{procedure} against the base's, {} held-out prompts\n", evaluation.prompts))?;
+        print::text(table.numbers())?;
+    }
+    Ok(())
+}
+
+fn with_interval(e: &Estimate) -> String {
+    format!("{:.3} ±{:.3}", e.mean, 0.5 * (e.high - e.low))
+}
+
+/// The policies that are to be trained.
+fn planned(designs: &[Design], variants: &[Variant]) -> Result<()> {
+    let mut table = Table::new(&["policy", "KL", "beta", "predicted win rate", "under"]);
+    for variant in variants {
+        for design in designs.iter().filter(|d| d.kl == variant.kl) {
+            let Some(row) = design.transforms.iter().find(|r| r.transform == variant.reward) else {
+                continue;
+            };
+            table.row(vec![
+                variant.name.clone(),
+                format!("{}", variant.kl),
+                format!("{:.4}", variant.beta),
+                format!("{:.4}", row.at_k.map_or(row.win_rate, |at| at.win_rate)),
+                design.procedure.clone(),
+            ]);
+        }
+    }
+    if variants.is_empty() {
+        return Ok(());
+    }
+    print::text(table.numbers())
+}
+
+/// The plan of a dry run.
+pub(super) fn plan(plan: &Estimated, config: &Config) -> Result<()> {
+    let mut table = Table::new(&["stage", "work", "tokens at most", "seconds, about"]);
+    for stage in &plan.stages {
+        table.row(vec![
+            stage.name.clone(),
+            stage.work.clone(),
+            stage.tokens.to_string(),
+            format!("{:.0}", stage.seconds),
+        ]);
+    }
+    print::text(table.numbers())?;
+    let seconds: f64 = plan.stages.iter().map(|s| s.seconds).sum();
+    print::text(format_args!(
+        "{} policies at KL {:?}; about {:.0} s on this machine, measured just now at the longest responses (shorter ones take less); {:.0} MB of disk\n",
+        plan.policies,
+        config.design.kl,
+        seconds,
+        plan.disk as f64 / 1e6
+    ))
+}
