@@ -1,6 +1,7 @@
 //! Programs that behave, and programs that do not.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
 use std::time::{Duration, Instant};
 
