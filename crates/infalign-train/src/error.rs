@@ -19,7 +19,7 @@ pub enum Error {
     Model(#[from] infalign_lm::Error),
     /// The mathematics' complaint.
     #[error(transparent)]
-    Maths(infalign::Error),
+    Maths(#[from] infalign::Error),
     /// A reward that is no number.
     #[error(
         "the reward of a response to prompt `{prompt}` is {value}; a reward must be finite: mend the reward, or leave the prompt out (the response: {response:?})"

@@ -30,9 +30,9 @@ pub(crate) fn open(dir: &mut RunDir, config: &Config, device: &Device) -> Result
             .collect();
         let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
         let inputs = Fingerprint::new().bytes("task", TAVERN.as_bytes());
-        dir.stage(FOLDER, &inputs, &outputs, |dir| {
+        dir.stage(FOLDER, &inputs, &outputs, |dir| -> Result<()> {
             infalign_tavern::write_policy(dir.file(FOLDER))?;
-            Result::<()>::Ok(())
+            Ok(())
         })?;
         dir.file(FOLDER)
     } else {

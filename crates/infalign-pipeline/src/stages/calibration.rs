@@ -75,11 +75,11 @@ pub(crate) fn calibrate(
 ) -> Result<Vec<Calibrator>> {
     let k = config.calibration.rollouts;
     let inputs = Fingerprint::new().stage(dir, "rewards")?.value("k", &k)?;
-    dir.stage("calibration", &inputs, &[CALIBRATION], |dir| {
+    dir.stage("calibration", &inputs, &[CALIBRATION], |dir| -> Result<()> {
         let table = table(questions, rewards, k)?;
         let sampling = format!("temperature {}", config.sampling.temperature);
         let calibration = Calibration::new(&table, 0, base, sampling)?;
-        Result::Ok(write_calibration(dir.file(CALIBRATION), &calibration)?)
+        Ok(write_calibration(dir.file(CALIBRATION), &calibration)?)
     })?;
     let one = |rewards: &Vec<f32>| Ok(Calibrator::new(&rewards[..k], RankRule::MidRank)?);
     rewards.iter().map(one).collect()

@@ -48,11 +48,11 @@ pub(crate) fn report(dir: &mut RunDir, told: &Told<'_>) -> Result<()> {
     for (variant, _) in &told.policies {
         inputs = inputs.stage(dir, &folder(variant))?;
     }
-    dir.stage("report", &inputs, &[RECORD, REPORT], |dir| {
+    dir.stage("report", &inputs, &[RECORD, REPORT], |dir| -> Result<()> {
         let record = record(dir, told)?;
         super::write_json(dir, RECORD, &record)?;
         let page = run_report(&record)?;
-        Result::Ok(dir.write(REPORT, |out| out.write_all(page.as_bytes()))?)
+        Ok(dir.write(REPORT, |out| out.write_all(page.as_bytes()))?)
     })?;
     Ok(())
 }
