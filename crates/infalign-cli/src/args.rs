@@ -3,19 +3,19 @@
 mod data;
 mod language;
 mod machine;
-mod run;
 mod reward;
+mod run;
 mod training;
 
 use std::{num::NonZero, path::PathBuf};
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
-pub(crate) use language::{Devices, Dress, LongPrompts, Sample, Score};
 pub(crate) use data::{Convert, Data, DataCommand, Formats, Inspect, To};
+pub(crate) use language::{Devices, Dress, LongPrompts, Sample, Score};
 pub(crate) use machine::Machine;
-pub(crate) use run::{Config, ConfigAction, Place, Report, Run, Stage};
 pub(crate) use reward::{Reward, RewardCommand, RewardEval, RewardTrain};
+pub(crate) use run::{Config, ConfigAction, Place, Report, Run, Stage};
 pub(crate) use training::{Pretrain, Sft, Training};
 
 /// Inference-aware alignment of language models.

@@ -9,6 +9,7 @@
 //! first reply: a program may gather them, but has to reply without waiting for more. It flushes its output after every line
 //! (`PYTHONUNBUFFERED` is set), writes whatever else it has to say to standard error, and ends when its input does. The command's words are
 //! split as a POSIX shell splits them, but no shell is started: `exec:sh -c '…'` starts one.
+//! Processes that it starts are its own to end: they see the end of their input when it does.
 //!
 //! | case | outcome |
 //! |---|---|

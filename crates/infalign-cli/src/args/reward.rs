@@ -22,7 +22,7 @@ pub(crate) enum RewardCommand {
 /// Trains a reward model on preferences (Bradley-Terry), from any language model or classifier.
 ///
 /// Preferences are rows of a prompt with a chosen and a rejected response, in any of the forms that `infalign data inspect` knows. DIR ends as a
-/// *ForSequenceClassification folder with one label, which transformers and vLLM open, with metrics.jsonl, TensorBoard's files and checkpoints
+/// `*ForSequenceClassification` folder with one label, which transformers and vLLM open, with metrics.jsonl, TensorBoard's files and checkpoints
 /// beside the model. Ctrl-C saves; the same command started again goes on where it was and ends with the same bytes.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:

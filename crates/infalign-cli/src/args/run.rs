@@ -35,13 +35,24 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) columns: Columns,
     /// Columns with further rewards that only judge; may be given several times.
-    #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "rollouts")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        requires = "rollouts"
+    )]
     pub(crate) gold_column: Vec<String>,
     /// What deployment does; may be given several times. Default: best-of:4 and worst-of:4.
     #[arg(long = "procedure", value_name = "P", requires = "rollouts")]
     pub(crate) procedures: Vec<String>,
     /// KL budgets in nats, separated by commas. Default: 0.1,0.25,0.5,1.
-    #[arg(long, value_name = "X,…", value_delimiter = ',', allow_negative_numbers = true, requires = "rollouts")]
+    #[arg(
+        long,
+        value_name = "X,…",
+        value_delimiter = ',',
+        allow_negative_numbers = true,
+        requires = "rollouts"
+    )]
     pub(crate) kl: Vec<f64>,
     /// Transforms to compare beside `raw`, separated by commas. Default: as `design`, and `optimal`.
     #[arg(long, value_name = "T,…", value_delimiter = ',', requires = "rollouts")]

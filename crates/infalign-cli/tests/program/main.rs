@@ -16,6 +16,7 @@ mod lists;
 mod model_mistakes;
 mod pipes;
 mod pretrain;
+mod reward;
 mod run_directory;
 mod run_summary;
 mod sample;

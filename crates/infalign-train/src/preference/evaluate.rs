@@ -1,6 +1,6 @@
 //! How well rewards agree with preferences: accuracy, log-loss, calibration, and the choice among many.
 //!
-//! With Δ = r_c − r_r of a pair that is no tie:
+//! With `Δ = r_c − r_r` of a pair that is no tie:
 //!
 //! ```text
 //! credit      = 1 for Δ > 0, ½ for Δ = 0, 0 for Δ < 0
@@ -127,7 +127,9 @@ pub fn evaluate(judged: &[Judged]) -> Result<Evaluation> {
     Ok(Evaluation {
         pairs,
         ties: gaps.len(),
-        accuracy: Estimate::from_values(&means)?.within(0.0, 1.0),
+        accuracy: Estimate::from_values(&means)
+            .map_err(Error::maths)?
+            .within(0.0, 1.0),
         log_loss: log_loss / n,
         expected_calibration_error: calibration.iter().map(off).sum(),
         calibration,

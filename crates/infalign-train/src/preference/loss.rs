@@ -10,7 +10,7 @@
 //!
 //! Bradley and Terry, Biometrika 39, 1952; for reward models Ouyang et al., arXiv 2203.02155, eq. 1, with the margin m of Llama 2, arXiv
 //! 2307.09288, eq. 2. A tie counts as half a preference either way, the cross-entropy with target ½ (as in the ties of Elo): unlike Rao and
-//! Kupper's model (JASA 62, 1967) it adds no parameter, and its minimum is r_c = r_r. ε is label smoothing (conservative DPO, Mitchell 2023):
+//! Kupper's model (JASA 62, 1967) it adds no parameter, and its minimum is `r_c = r_r`. ε is label smoothing (conservative DPO, Mitchell 2023):
 //! the share of labels taken to be wrong. λ centres the rewards, which preferences leave free by a constant of each prompt: Eisenstein et al.,
 //! arXiv 2312.09244, section 4 (λ = 0.01 there).
 //!
@@ -39,7 +39,7 @@ pub(super) struct Constants {
     pub(super) centring: f64,
 }
 
-/// ℓ, ∂ℓ/∂r_c, ∂ℓ/∂r_r.
+/// `ℓ, ∂ℓ/∂r_c, ∂ℓ/∂r_r`.
 pub(super) fn loss(
     chosen: f64,
     rejected: f64,

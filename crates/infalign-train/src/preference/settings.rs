@@ -21,7 +21,7 @@ pub struct Settings {
     pub accumulate: usize,
     /// ε: the share of preferences taken to be the wrong way round, in \[0, ½).
     pub label_smoothing: f64,
-    /// λ of the penalty λ (r_c + r_r)², 0 or more.
+    /// λ of the penalty `λ (r_c + r_r)²`, 0 or more.
     pub centring: f64,
     /// Steps between two looks at the held-out pairs.
     pub validation_every: u64,

@@ -170,7 +170,7 @@ fn resumed_is_uninterrupted_bit_for_bit() {
 #[test]
 fn parts_of_a_batch_have_its_gradient() {
     let settings = Settings {
-        steps: 1,
+        steps: 4,
         ..SETTINGS
     };
     let start = Start::Model(Box::new(language_model()));
@@ -215,7 +215,7 @@ fn a_saved_reward_model_is_the_one_that_was_trained() {
     );
     let out = tempfile::tempdir().unwrap();
     let settings = Settings {
-        steps: 3,
+        steps: 4,
         ..SETTINGS
     };
     let model = done(run(&start, &settings, out.path(), None).unwrap());

@@ -15,7 +15,7 @@ use super::{Draws, HeldOutKl, Prompt, held_out_kl};
 use crate::error::Result;
 
 /// How near is near enough, as a share of the budget.
-const NEAR: f64 = 0.005;
+const NEAR: f64 = 0.01;
 /// Measurements at most.
 const TRIES: usize = 5;
 /// How far s may go from 1.
@@ -67,9 +67,10 @@ pub(super) fn land(
         }
         let next = policy.between(base, share)?;
         let kl = measure(&next)?;
+        // Two noisy points near each other tell little about the slope, so it stays near the quadratic's.
         let found = (kl / at.1).ln() / (share / at.0).ln();
         if found.is_finite() {
-            slope = found.clamp(0.5, 6.0);
+            slope = found.clamp(1.5, 3.0);
         }
         at = (share, kl);
         model = next;
@@ -78,7 +79,7 @@ pub(super) fn land(
         share: at.0,
         kl_before,
         kl_after: at.1,
-        landed: (budget / at.1).ln().abs() < 4.0 * NEAR,
+        landed: (budget / at.1).ln().abs() < 2.0 * NEAR,
     };
     Ok((model, landing))
 }

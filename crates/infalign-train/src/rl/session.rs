@@ -29,6 +29,8 @@ const OPTIMISER: &str = "optimiser.safetensors";
 const CONTROLLER: &str = "price.json";
 /// Held-out samples are numbered from here, so that none is a training sample.
 const HELD_OUT: usize = 1 << 40;
+/// Samples of each held-out prompt by which a policy is put on its budget.
+const LANDING: usize = 24;
 /// Stream of draws that chooses among the base's rollouts.
 const CHOICE: u64 = 0x7072_6f6a;
 
@@ -418,6 +420,7 @@ impl Session {
         budget: f64,
     ) -> Result<(Decoder, Landing)> {
         let HeldOutSamples { samples, .. } = held_out(task.held_out, settings, self.step + 1);
+        let samples = samples.start..samples.start + LANDING.max(settings.held_out.samples);
         let start = task.policy.begin()?;
         // All held-out prompts, not only those that the controller looks at.
         let all: Vec<&Prompt> = task.held_out.iter().collect();

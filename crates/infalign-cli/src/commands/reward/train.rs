@@ -151,7 +151,7 @@ pub(super) fn run(args: &RewardTrain) -> Result<()> {
     });
     match done {
         Ok(Stage::Skipped) => {
-            print::note(&format!("{}: done before, unchanged", args.out.display()))
+            print::note(&format!("{}: done before, unchanged", args.out.display()));
         }
         Ok(Stage::Done) => {}
         Err(error) => {

@@ -47,7 +47,9 @@ pub(super) fn run(job: &Job<'_>) -> Result<()> {
         Existing::Resume
     };
     let interrupt = Interrupt::install(|request| match request {
-        Request::Stop => print::note("\nstopping: finishing the step, then saving; again to end at once"),
+        Request::Stop => {
+            print::note("\nstopping: finishing the step, then saving; again to end at once")
+        }
         Request::Abort => {}
     })?;
     let quiet = job.machine.quiet;
@@ -64,7 +66,13 @@ pub(super) fn run(job: &Job<'_>) -> Result<()> {
             if done > 0 {
                 print::note(&format!("going on after step {done}"));
             }
-            Telemetry::new().with(Progress::new(std::io::stderr(), style, steps, done, clock()))
+            Telemetry::new().with(Progress::new(
+                std::io::stderr(),
+                style,
+                steps,
+                done,
+                clock(),
+            ))
         })
     };
     let mut around = Around {
@@ -75,7 +83,14 @@ pub(super) fn run(job: &Job<'_>) -> Result<()> {
         device,
         device_name: format!("{} {:?}", job.machine.device, job.machine.dtype),
     };
-    let finished = pipeline(&config, &job.place.runs, &name, existing, job.until, &mut around)?;
+    let finished = pipeline(
+        &config,
+        &job.place.runs,
+        &name,
+        existing,
+        job.until,
+        &mut around,
+    )?;
     match job.format {
         Format::Json => print::json(&finished.answer()),
         Format::Text => summary::print(&finished, &config),

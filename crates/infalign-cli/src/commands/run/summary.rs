@@ -32,12 +32,19 @@ fn measured(evaluation: &Evaluation, config: &Config) -> Result<()> {
         for judge in &evaluation.judges {
             heads.push(format!("wins by {}", judge.name));
         }
-        heads.extend(["predicted".to_owned(), "standard".to_owned(), "KL efficiency".to_owned()]);
+        heads.extend([
+            "predicted".to_owned(),
+            "standard".to_owned(),
+            "KL efficiency".to_owned(),
+        ]);
         let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
         let mut table = Table::new(&heads);
         for policy in &evaluation.policies {
             let find = |procedure: &str, judge: &str| {
-                policy.win_rates.iter().find(|w| w.procedure == procedure && w.judge == judge)
+                policy
+                    .win_rates
+                    .iter()
+                    .find(|w| w.procedure == procedure && w.judge == judge)
             };
             let mut cells = vec![policy.name.clone()];
             let kl = policy.kl.and_then(|kl| kl.rao_blackwell);
@@ -51,16 +58,25 @@ fn measured(evaluation: &Evaluation, config: &Config) -> Result<()> {
                 };
                 cells.push(with_interval(&won.win_rate));
                 if judge.training {
-                    predicted = won.predicted.map_or_else(String::new, |p| format!("{p:.3}"));
+                    predicted = won
+                        .predicted
+                        .map_or_else(String::new, |p| format!("{p:.3}"));
                     standard = find("standard", &judge.name)
                         .map_or_else(String::new, |w| format!("{:.3}", w.win_rate.mean));
                 }
             }
             cells.extend([predicted, standard]);
-            cells.push(policy.kl_efficiency.map_or_else(String::new, |e| format!("{:.2}", e.mean)));
+            cells.push(
+                policy
+                    .kl_efficiency
+                    .map_or_else(String::new, |e| format!("{:.2}", e.mean)),
+            );
             table.row(cells);
         }
-        print::text(format_args!("{procedure} against the base's, {} held-out prompts\n", evaluation.prompts))?;
+        print::text(format_args!(
+            "{procedure} against the base's, {} held-out prompts\n",
+            evaluation.prompts
+        ))?;
         print::text(table.numbers())?;
     }
     Ok(())
@@ -75,7 +91,11 @@ fn planned(designs: &[Design], variants: &[Variant]) -> Result<()> {
     let mut table = Table::new(&["policy", "KL", "beta", "predicted win rate", "under"]);
     for variant in variants {
         for design in designs.iter().filter(|d| d.kl == variant.kl) {
-            let Some(row) = design.transforms.iter().find(|r| r.transform == variant.reward) else {
+            let Some(row) = design
+                .transforms
+                .iter()
+                .find(|r| r.transform == variant.reward)
+            else {
                 continue;
             };
             table.row(vec![

@@ -126,7 +126,7 @@ impl Figures {
             metrics = metrics
                 .value("kl", self.kl())
                 .value("kl_k1", self.k1 / n)
-                .value("kl_efficiency", efficiency.clamp(0.0, 1.0))
+                .value("kl_efficiency", efficiency)
                 .value("truncated", self.truncated / n);
         }
         metrics = metrics
