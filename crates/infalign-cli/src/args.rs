@@ -15,7 +15,7 @@ pub(crate) use data::{Convert, Data, DataCommand, Formats, Inspect, To};
 pub(crate) use language::{Devices, Dress, LongPrompts, Sample, Score};
 pub(crate) use machine::Machine;
 pub(crate) use reward::{Reward, RewardCommand, RewardEval, RewardTrain};
-pub(crate) use run::{Config, ConfigAction, Place, Report, Run, Stage};
+pub(crate) use run::{Config, ConfigAction, Distill, Place, Report, Run, Stage};
 pub(crate) use training::{Pretrain, Sft, Training};
 
 /// Inference-aware alignment of language models.
@@ -41,6 +41,7 @@ pub(crate) enum Command {
     Rollout(Box<Stage>),
     Calibrate(Box<Stage>),
     Train(Box<Stage>),
+    Distill(Box<Distill>),
     Evaluate(Box<Stage>),
     Report(Report),
     Config(Config),

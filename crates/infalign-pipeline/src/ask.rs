@@ -45,7 +45,10 @@ impl Questions {
         if p.limit > 0 {
             training.truncate(p.limit);
         }
-        let room = folder.spec().max_positions.saturating_sub(config.sampling.max_tokens);
+        let room = folder
+            .spec()
+            .max_positions
+            .saturating_sub(config.sampling.max_tokens);
         for question in training.iter().chain(&held_out) {
             let tokens = question.prompt.tokens.len();
             if tokens == 0 || tokens > room {
@@ -91,7 +94,12 @@ fn embedded(folder: &Folder) -> Result<(Vec<Question>, Vec<Question>)> {
             infalign_tavern::Part::Training => &mut training,
             infalign_tavern::Part::HeldOut => &mut held_out,
         };
-        part.push(question(&prompt.id, &Turns::Text(prompt.text), None, folder)?);
+        part.push(question(
+            &prompt.id,
+            &Turns::Text(prompt.text),
+            None,
+            folder,
+        )?);
     }
     Ok((training, held_out))
 }
@@ -106,12 +114,7 @@ fn file(path: &std::path::Path, folder: &Folder) -> Result<Vec<Question>> {
 }
 
 /// A text as it is, with the tokens that the tokenizer puts before it; a conversation as the template writes it.
-fn question(
-    id: &str,
-    prompt: &Turns,
-    answer: Option<String>,
-    folder: &Folder,
-) -> Result<Question> {
+fn question(id: &str, prompt: &Turns, answer: Option<String>, folder: &Folder) -> Result<Question> {
     let tokenizer = folder.tokenizer()?;
     let (text, special) = match prompt {
         Turns::Text(text) => (text.clone(), true),

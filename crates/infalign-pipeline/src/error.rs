@@ -39,7 +39,9 @@ pub enum Error {
     #[error(transparent)]
     Report(#[from] infalign_report::Error),
     /// The run was asked to stop, and has saved.
-    #[error("stopped while training `{policy}` after step {step}; the same command goes on from there")]
+    #[error(
+        "stopped while training `{policy}` after step {step}; the same command goes on from there"
+    )]
     Interrupted {
         /// The policy in training.
         policy: String,

@@ -1,6 +1,6 @@
 //! `--dry`: what a run would do, with the speed of this very machine measured on a few responses.
 
-use infalign_lm::{Device, Objective, RowGrad, RowStats, Rule, gradients, Batch};
+use infalign_lm::{Batch, Device, Objective, RowGrad, RowStats, Rule, gradients};
 use serde::Serialize;
 
 use crate::{
@@ -34,7 +34,7 @@ pub struct Stage {
     pub work: String,
     /// Tokens sampled at most.
     pub tokens: u64,
-    /// Seconds, at the measured speeds.
+    /// Seconds, at the measured speeds and the base's mean length.
     pub seconds: f64,
 }
 
@@ -67,7 +67,12 @@ fn measured(
     let sampling = rollouts::sampling(config, "dry");
     let few = &questions.training[..PROMPTS.min(questions.training.len())];
     let begun = clock();
-    let rows = rollouts::rows(&mut model, few, RESPONSES, rollouts::draws(&base, &sampling)?)?;
+    let rows = rollouts::rows(
+        &mut model,
+        few,
+        RESPONSES,
+        rollouts::draws(&base, &sampling)?,
+    )?;
     let sampled = clock();
     let mut sequences = Vec::new();
     let mut new = 0;
@@ -100,25 +105,39 @@ fn measured(
     let (c, d, t) = (&config.calibration, &config.design, &config.train);
     let longest = config.sampling.max_tokens as u64;
     let policies = d.rewards.len() * d.kl.len() * d.seeds.len();
+    let mean_length = new as f64 / (few.len() * RESPONSES).max(1) as f64;
     let stage = |name: &str, work: String, responses: u64, per_token: f64| Stage {
         name: name.to_owned(),
         work,
         tokens: responses * longest,
-        seconds: (responses * longest) as f64 * per_token,
+        seconds: responses as f64 * mean_length * per_token,
     };
     let of_base = questions.training.len() * (c.rollouts + c.check);
     let of_training = policies as u64 * t.steps * (t.prompts * t.samples) as u64;
     let of_evaluation = questions.held_out.len() * config.evaluate.samples * (policies + 1);
     let parameters = 4 * model.parameters() as u64;
     let stages = vec![
-        stage("rollouts", format!("{of_base} responses of the base"), of_base as u64, per_new),
+        stage(
+            "rollouts",
+            format!("{of_base} responses of the base"),
+            of_base as u64,
+            per_new,
+        ),
         stage(
             "training",
-            format!("{policies} policies, {} steps of {} × {} responses", t.steps, t.prompts, t.samples),
+            format!(
+                "{policies} policies, {} steps of {} × {} responses",
+                t.steps, t.prompts, t.samples
+            ),
             of_training,
             per_new + per_learned,
         ),
-        stage("evaluation", format!("{of_evaluation} responses"), of_evaluation as u64, per_new),
+        stage(
+            "evaluation",
+            format!("{of_evaluation} responses"),
+            of_evaluation as u64,
+            per_new,
+        ),
     ];
     // A response's text and tokens are about 10 bytes a token; a policy in training has two checkpoints of weights and moments.
     let disk = (stages[0].tokens + stages[2].tokens) * 10 + parameters * (policies as u64 + 7);

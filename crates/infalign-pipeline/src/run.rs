@@ -13,7 +13,9 @@ use crate::{
     error::Result,
     judges::Judge,
     stages::{
-        base, calibration, designs, evaluate, fit, report, rollouts,
+        base, calibration, designs,
+        distill::{self, Distilled},
+        evaluate, fit, report, rollouts,
         train::{self, Common, Watched},
     },
     variants::Variant,
@@ -56,6 +58,8 @@ pub enum Until {
     Rollouts,
     /// Rewards, calibration and design.
     Design,
+    /// Training sets for supervised trainers instead of policies: weighted, or resampled to so many rows for each prompt.
+    Distill(Option<usize>),
     /// All policies are trained.
     Training,
     /// Samples, rewards and `results.json`.
@@ -73,6 +77,8 @@ pub struct Finished {
     pub designs: Vec<Design>,
     /// The policies.
     pub variants: Vec<Variant>,
+    /// Training sets that were written.
+    pub distilled: Vec<Distilled>,
     /// What was measured.
     pub evaluation: Option<Evaluation>,
     /// The page.
@@ -85,6 +91,7 @@ impl Finished {
     pub fn answer(&self) -> serde_json::Value {
         let value = match &self.evaluation {
             Some(evaluation) => serde_json::to_value(evaluation),
+            None if !self.distilled.is_empty() => serde_json::to_value(&self.distilled),
             None => serde_json::to_value(&self.designs),
         };
         value.unwrap_or_default()
@@ -126,12 +133,19 @@ fn stages(
     let questions = Questions::read(config, &base.folder)?;
     let c = &config.calibration;
     let samples = c.rollouts + c.check;
-    let rows = rollouts::sharded(dir, around, config, &base, ("rollouts", &questions.training, samples))?;
+    let rows = rollouts::sharded(
+        dir,
+        around,
+        config,
+        &base,
+        ("rollouts", &questions.training, samples),
+    )?;
     let drawn = drawn(dir, &questions, config)?;
     let mut finished = Finished {
         directory: dir.path().to_owned(),
         designs: Vec::new(),
         variants: Vec::new(),
+        distilled: Vec::new(),
         evaluation: None,
         report: None,
     };
@@ -145,15 +159,24 @@ fn stages(
     }
     around.tell("rewards");
     let rewards = calibration::rewards(dir, &mut judges[0], &questions.training, &rows, drawn)?;
-    let calibrators = calibration::calibrate(dir, config, &base.name, &questions.training, &rewards)?;
+    let calibrators =
+        calibration::calibrate(dir, config, &base.name, &questions.training, &rewards)?;
     let (designs, variants) = designs::designs(dir, config, &rewards)?;
     finished.designs = designs;
     finished.variants = variants.clone();
+    if let Until::Distill(resample) = until {
+        finished.distilled =
+            distill::distilled(dir, config, &rows, &rewards, (&variants, resample))?;
+        return Ok(finished);
+    }
     if until == Until::Design {
         return Ok(finished);
     }
     let base_rollouts = BaseRollouts {
-        tokens: rows.iter().map(|r| r.tokens[..c.rollouts].to_vec()).collect(),
+        tokens: rows
+            .iter()
+            .map(|r| r.tokens[..c.rollouts].to_vec())
+            .collect(),
         rewards: rewards.iter().map(|r| r[..c.rollouts].to_vec()).collect(),
     };
     let common = Common {
@@ -174,7 +197,13 @@ fn stages(
     let of_base = evaluate::sampled(dir, around, held_out, &mut judges, None)?;
     let mut of_policies = Vec::new();
     for variant in &variants {
-        of_policies.push(evaluate::sampled(dir, around, held_out, &mut judges, Some(variant))?);
+        of_policies.push(evaluate::sampled(
+            dir,
+            around,
+            held_out,
+            &mut judges,
+            Some(variant),
+        )?);
     }
     around.tell("measuring");
     let pairs = variants.iter().zip(&of_policies);
@@ -187,7 +216,11 @@ fn stages(
             table: &rewards,
             judges: evaluate::named(&judges, config.reward.threshold),
             base: &of_base,
-            policies: pairs.clone().zip(trained).map(|((v, s), t)| (v, s, t)).collect(),
+            policies: pairs
+                .clone()
+                .zip(trained)
+                .map(|((v, s), t)| (v, s, t))
+                .collect(),
         },
     )?;
     finished.evaluation = Some(evaluation.clone());

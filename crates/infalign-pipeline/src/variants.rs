@@ -42,7 +42,9 @@ pub(crate) fn procedures(texts: &[String]) -> Result<Vec<Arc<dyn Procedure>>> {
         ProcedureSpec::Ready(procedure) => Ok(procedure),
         ProcedureSpec::Cdf(file) => Err(Error::Config {
             place: "design.procedures".to_owned(),
-            why: format!("`cdf:{file}` cannot be executed on samples; use best-of, worst-of or order"),
+            why: format!(
+                "`cdf:{file}` cannot be executed on samples; use best-of, worst-of or order"
+            ),
         }),
     };
     texts.iter().map(one).collect()
@@ -69,11 +71,34 @@ pub(crate) fn design(config: &Config, table: &RawRewards) -> Result<(Vec<Design>
             designs.push(design);
         }
     }
+    if procedures.iter().all(|p| p.to_string() != STANDARD) {
+        designs.push(plain(config, table)?);
+    }
     Ok((designs, found))
 }
 
+const STANDARD: &str = "standard";
+
+/// What the same policies do where one plain sample is drawn: the other axis of every comparison.
+fn plain(config: &Config, table: &RawRewards) -> Result<Design> {
+    let procedure: Arc<dyn Procedure> = Arc::new(infalign::procedure::Standard);
+    let kl = config.design.kl.first().copied().unwrap_or(0.5);
+    let (design, _) = design_with_transforms(&Question {
+        transforms: wanted(&config.design, &procedure, kl)?,
+        k: Some(config.calibration.rollouts),
+        raw: Some(table.clone()),
+        frontier: true,
+        ..Question::new(procedure, Budget::Kl(kl))
+    })?;
+    Ok(design)
+}
+
 /// The transforms that a design compares: those asked for beside the usual ones.
-fn wanted(config: &DesignConfig, procedure: &Arc<dyn Procedure>, kl: f64) -> Result<Vec<TransformSpec>> {
+fn wanted(
+    config: &DesignConfig,
+    procedure: &Arc<dyn Procedure>,
+    kl: f64,
+) -> Result<Vec<TransformSpec>> {
     let deployment = Deployment::new(Arc::clone(procedure), &[]);
     let mut all: Vec<TransformSpec> = default_transforms(&deployment, kl)?
         .into_iter()
@@ -136,7 +161,10 @@ fn add(
             procedure: of_procedure.then(|| Arc::clone(procedure)),
             kl: design.kl,
             seed,
-            beta: config.train.beta.unwrap_or_else(|| row.at_k.map_or(row.beta, |at| at.beta)),
+            beta: config
+                .train
+                .beta
+                .unwrap_or_else(|| row.at_k.map_or(row.beta, |at| at.beta)),
             reward: form.clone(),
             name,
         });
@@ -146,7 +174,13 @@ fn add(
 
 /// A name of letters, digits and hyphens.
 fn slug(name: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '.' {
+            c
+        } else {
+            '-'
+        }
+    };
     let text: String = name.replace(":-", "-minus").chars().map(plain).collect();
     let parts: Vec<&str> = text.split('-').filter(|p| !p.is_empty()).collect();
     parts.join("-")

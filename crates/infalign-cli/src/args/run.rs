@@ -104,6 +104,22 @@ pub(crate) struct Stage {
     pub(crate) format: Format,
 }
 
+/// Writes the base's calibrated rollouts as a training set for any supervised trainer: CTRL without reinforcement learning.
+///
+/// The optimum's density against the base is known at every rollout once the reward is calibrated. Supervised fine-tuning with these weights, or on
+/// rollouts resampled by them, projects the optimum onto your policy.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:
+  infalign distill my-run.toml
+  infalign distill my-run.toml --resample 8")]
+pub(crate) struct Distill {
+    #[command(flatten)]
+    pub(crate) stage: Stage,
+    /// Rows for each prompt, drawn by the weights; without it every rollout has a row with its `weight`.
+    #[arg(long, value_name = "N")]
+    pub(crate) resample: Option<std::num::NonZero<usize>>,
+}
+
 /// Writes the page of a finished run anew, or one page that compares several.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:

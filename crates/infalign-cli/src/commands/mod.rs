@@ -28,6 +28,10 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Command::Rollout(args) => run::stage(&args, Until::Rollouts),
         Command::Calibrate(args) => run::stage(&args, Until::Design),
         Command::Train(args) => run::stage(&args, Until::Training),
+        Command::Distill(args) => {
+            let resample = args.resample.map(std::num::NonZero::get);
+            run::stage(&args.stage, Until::Distill(resample))
+        }
         Command::Evaluate(args) => run::stage(&args, Until::Evaluation),
         Command::Report(args) => report::run(&args),
         Command::Config(args) => config::run(&args),

@@ -28,14 +28,45 @@ impl Config {
             }
             Err(refused(format!("{key} is {value}; expected {allowed}")))
         };
-        let (s, c, d, t, e) = (&self.sampling, &self.calibration, &self.design, &self.train, &self.evaluate);
-        expect(s.temperature > 0.0 && s.temperature.is_finite(), "sampling.temperature", &s.temperature, "a number above 0")?;
-        expect(s.max_tokens > 0, "sampling.max_tokens", &s.max_tokens, "at least 1")?;
-        expect(c.rollouts >= 2, "calibration.rollouts", &c.rollouts, "at least 2 (100 is usual)")?;
+        let (s, c, d, t, e) = (
+            &self.sampling,
+            &self.calibration,
+            &self.design,
+            &self.train,
+            &self.evaluate,
+        );
+        expect(
+            s.temperature > 0.0 && s.temperature.is_finite(),
+            "sampling.temperature",
+            &s.temperature,
+            "a number above 0",
+        )?;
+        expect(
+            s.max_tokens > 0,
+            "sampling.max_tokens",
+            &s.max_tokens,
+            "at least 1",
+        )?;
+        expect(
+            c.rollouts >= 2,
+            "calibration.rollouts",
+            &c.rollouts,
+            "at least 2 (100 is usual)",
+        )?;
         expect(c.shard > 0, "calibration.shard", &c.shard, "at least 1")?;
-        expect(self.prompts.held_out > 1 || self.prompts.held_out_file.is_some(), "prompts.held_out", &self.prompts.held_out, "at least 2: intervals are over prompts")?;
+        expect(
+            self.prompts.held_out > 1 || self.prompts.held_out_file.is_some(),
+            "prompts.held_out",
+            &self.prompts.held_out,
+            "at least 2: intervals are over prompts",
+        )?;
         for kl in &d.kl {
-            expect(*kl > 0.0 && *kl <= 8.0, "design.kl", kl, "numbers above 0 and at most 8 (nats)")?;
+            expect(
+                *kl > 0.0 && *kl <= 8.0,
+                "design.kl",
+                kl,
+                "numbers above 0 and at most 8 (nats)",
+            )?;
         }
         for (key, empty) in [
             ("design.kl", d.kl.is_empty()),
@@ -46,31 +77,70 @@ impl Config {
             expect(!empty, key, &"empty", "at least one entry")?;
         }
         for procedure in d.procedures.iter().chain(&e.procedures) {
-            procedure.parse::<ProcedureSpec>().map_err(|e| refused(e.to_string()))?;
+            procedure
+                .parse::<ProcedureSpec>()
+                .map_err(|e| refused(e.to_string()))?;
         }
         for reward in &d.rewards {
             if reward != RAW && reward != DESIGNED {
-                let spec = reward.parse::<TransformSpec>().map_err(|e| refused(format!("design.rewards: {e}; `raw` and `designed` are allowed, too")))?;
-                expect(!matches!(spec, TransformSpec::Table(_)), "design.rewards", reward, "a transform without a file")?;
+                let spec = reward.parse::<TransformSpec>().map_err(|e| {
+                    refused(format!(
+                        "design.rewards: {e}; `raw` and `designed` are allowed, too"
+                    ))
+                })?;
+                expect(
+                    !matches!(spec, TransformSpec::Table(_)),
+                    "design.rewards",
+                    reward,
+                    "a transform without a file",
+                )?;
             }
         }
         expect(t.steps > 0, "train.steps", &t.steps, "at least 1")?;
         for reward in std::iter::once(&self.reward.train_on).chain(&self.reward.judges) {
             match reward.as_str() {
                 FIT => {}
-                GOLD => expect(self.prompts.file == TAVERN, "reward", &"gold", "the embedded task's prompts (prompts.file = \"tavern\") with its gold reward")?,
+                GOLD => expect(
+                    self.prompts.file == TAVERN,
+                    "reward",
+                    &"gold",
+                    "the embedded task's prompts (prompts.file = \"tavern\") with its gold reward",
+                )?,
                 other => {
-                    other.parse::<RewardSpec>().map_err(|e| refused(format!("reward: {e}")))?;
+                    other
+                        .parse::<RewardSpec>()
+                        .map_err(|e| refused(format!("reward: {e}")))?;
                 }
             }
         }
         let fit = &self.reward.fit;
-        expect(fit.preferences != TAVERN || self.prompts.file == TAVERN || !self.fits(), "reward.fit.preferences", &fit.preferences, "a file of preferences for your own prompts")?;
-        expect(fit.epochs > 0.0, "reward.fit.epochs", &fit.epochs, "a number above 0")?;
+        expect(
+            fit.preferences != TAVERN || self.prompts.file == TAVERN || !self.fits(),
+            "reward.fit.preferences",
+            &fit.preferences,
+            "a file of preferences for your own prompts",
+        )?;
+        expect(
+            fit.epochs > 0.0,
+            "reward.fit.epochs",
+            &fit.epochs,
+            "a number above 0",
+        )?;
         let kinds = ["exact", "k1", "k3"];
-        expect(kinds.contains(&t.kl.as_str()), "train.kl", &t.kl, "exact, k1 or k3")?;
-        infalign_train::rl::ObjectiveSpec::named(&t.objective).map_err(|e| refused(format!("train.{e}")))?;
-        expect(e.samples >= 2, "evaluate.samples", &e.samples, "at least 2, and the largest N of a procedure")?;
+        expect(
+            kinds.contains(&t.kl.as_str()),
+            "train.kl",
+            &t.kl,
+            "exact, k1 or k3",
+        )?;
+        infalign_train::rl::ObjectiveSpec::named(&t.objective)
+            .map_err(|e| refused(format!("train.{e}")))?;
+        expect(
+            e.samples >= 2,
+            "evaluate.samples",
+            &e.samples,
+            "at least 2, and the largest N of a procedure",
+        )?;
         Ok(())
     }
 

@@ -140,15 +140,25 @@ mod tests {
     #[test]
     fn an_unknown_key_is_named_with_its_line_and_the_nearest() {
         let text = said("seed = 1\n\n[train]\nstep = 5\n", &[]);
-        assert!(text.starts_with("run.toml, line 4: unknown field `step`"), "{text}");
+        assert!(
+            text.starts_with("run.toml, line 4: unknown field `step`"),
+            "{text}"
+        );
         assert!(text.ends_with("did you mean `steps`?"), "{text}");
         let text = said("", &["train.step=5"]);
-        assert!(text.starts_with("--set train.step=5: unknown field `step`"), "{text}");
+        assert!(
+            text.starts_with("--set train.step=5: unknown field `step`"),
+            "{text}"
+        );
     }
 
     #[test]
     fn settings_win_over_the_file() {
-        let set = ["train.steps=7".to_owned(), "design.kl=[0.25, 1]".to_owned(), "policy.model=abc".to_owned()];
+        let set = [
+            "train.steps=7".to_owned(),
+            "design.kl=[0.25, 1]".to_owned(),
+            "policy.model=abc".to_owned(),
+        ];
         let config = parse("[train]\nsteps = 5\n", "x", &set).unwrap();
         assert_eq!(config.train.steps, 7);
         assert_eq!(config.design.kl, [0.25, 1.0]);

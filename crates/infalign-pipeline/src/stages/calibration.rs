@@ -4,16 +4,12 @@ use std::collections::BTreeMap;
 
 use infalign::calibration::{Calibrator, RankRule};
 use infalign_data::{
-    Calibration, Fingerprint, RewardRow, RewardTable, RolloutRow, RunDir, TableBuilder, read_rewards,
-    write_calibration, write_rewards,
+    Calibration, Fingerprint, RewardRow, RewardTable, RolloutRow, RunDir, TableBuilder,
+    read_rewards, write_calibration, write_rewards,
 };
 
 use crate::{
-    ask::Question,
-    config::Config,
-    error::Result,
-    judges::Judge,
-    stages::rollouts::make_folder,
+    ask::Question, config::Config, error::Result, judges::Judge, stages::rollouts::make_folder,
 };
 
 const REWARDS: &str = "rewards/training.parquet";
@@ -29,7 +25,12 @@ pub(crate) fn rewards(
 ) -> Result<Vec<Vec<f32>>> {
     let inputs = judge.fingerprint(drawn);
     dir.stage("rewards", &inputs, &[REWARDS], |dir| {
-        write(dir, REWARDS, &judge.name.clone(), &rewarded(judge, questions, rows)?)
+        write(
+            dir,
+            REWARDS,
+            &judge.name.clone(),
+            &rewarded(judge, questions, rows)?,
+        )
     })?;
     let (rows, _) = read_rewards(dir.file(REWARDS))?;
     Ok(rows.into_iter().map(|r| r.rewards).collect())
@@ -42,7 +43,9 @@ pub(crate) fn rewarded(
     rows: &[RolloutRow],
 ) -> Result<Vec<RewardRow>> {
     let asked = questions.iter().zip(rows).flat_map(|(q, row)| {
-        row.responses.iter().map(move |response| (q, response.as_str()))
+        row.responses
+            .iter()
+            .map(move |response| (q, response.as_str()))
     });
     let all = judge.rewards(asked)?;
     let mut rest = all.as_slice();
@@ -75,12 +78,17 @@ pub(crate) fn calibrate(
 ) -> Result<Vec<Calibrator>> {
     let k = config.calibration.rollouts;
     let inputs = Fingerprint::new().stage(dir, "rewards")?.value("k", &k)?;
-    dir.stage("calibration", &inputs, &[CALIBRATION], |dir| -> Result<()> {
-        let table = table(questions, rewards, k)?;
-        let sampling = format!("temperature {}", config.sampling.temperature);
-        let calibration = Calibration::new(&table, 0, base, sampling)?;
-        Ok(write_calibration(dir.file(CALIBRATION), &calibration)?)
-    })?;
+    dir.stage(
+        "calibration",
+        &inputs,
+        &[CALIBRATION],
+        |dir| -> Result<()> {
+            let table = table(questions, rewards, k)?;
+            let sampling = format!("temperature {}", config.sampling.temperature);
+            let calibration = Calibration::new(&table, 0, base, sampling)?;
+            Ok(write_calibration(dir.file(CALIBRATION), &calibration)?)
+        },
+    )?;
     let one = |rewards: &Vec<f32>| Ok(Calibrator::new(&rewards[..k], RankRule::MidRank)?);
     rewards.iter().map(one).collect()
 }

@@ -4,7 +4,11 @@ use infalign::{design::Design, raw::RawRewards};
 use infalign_data::{Fingerprint, RunDir};
 
 use super::write_json;
-use crate::{config::Config, error::Result, variants::{Variant, design}};
+use crate::{
+    config::Config,
+    error::Result,
+    variants::{Variant, design},
+};
 
 const DESIGN: &str = "design.json";
 
@@ -21,6 +25,8 @@ pub(crate) fn designs(
         .stage(dir, "calibration")?
         .value("design", &config.design)?
         .value("beta", &config.train.beta)?;
-    dir.stage("design", &inputs, &[DESIGN], |dir| write_json(dir, DESIGN, &designs))?;
+    dir.stage("design", &inputs, &[DESIGN], |dir| {
+        write_json(dir, DESIGN, &designs)
+    })?;
     Ok((designs, variants))
 }

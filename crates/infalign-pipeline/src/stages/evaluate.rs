@@ -6,8 +6,8 @@ use infalign::{
     Procedure,
     estimate::LogProbsOf,
     evaluation::{
-        CalibratedPrompt, Deployed, Evaluation, Judge as Named, LogProbs, Pairs, Planned, PolicySamples,
-        Question, Responses, Samples, TrainedOn, diagnose, evaluate,
+        CalibratedPrompt, Deployed, Evaluation, Judge as Named, LogProbs, Pairs, Planned,
+        PolicySamples, Question, Responses, Samples, TrainedOn, diagnose, evaluate,
     },
 };
 use infalign_data::{Fingerprint, RewardRow, RolloutRow, RunDir, read_rewards, read_rollouts};
@@ -79,14 +79,28 @@ pub(crate) fn sampled(
     around.tell(&format!("sampling {label}"));
     dir.stage(&stage, &inputs, &[&rollouts, &kl], |dir| {
         let (rows, figures) = match variant {
-            None => (rows(&mut model(base)?, questions, samples, draws(base, &settings)?)?, Figures::default()),
+            None => (
+                rows(
+                    &mut model(base)?,
+                    questions,
+                    samples,
+                    draws(base, &settings)?,
+                )?,
+                Figures::default(),
+            ),
             Some(variant) => {
                 let place = dir.file(&folder(variant));
                 let policy = Folder::open(&place)?;
                 let mut policy = Decoder::open(&policy, Head::CausalLm, 0, &base.policy.device)?;
                 policy.freeze();
                 let rows = rows(&mut policy, questions, samples, draws(base, &settings)?)?;
-                let figures = figures(&policy, &model(base)?, questions, &rows, settings.temperature as f32)?;
+                let figures = figures(
+                    &policy,
+                    &model(base)?,
+                    questions,
+                    &rows,
+                    settings.temperature as f32,
+                )?;
                 (rows, figures)
             }
         };
@@ -99,14 +113,22 @@ pub(crate) fn sampled(
     for (number, judge) in judges.iter_mut().enumerate() {
         let name = format!("{stage}/rewards-{number}.parquet");
         let inputs = judge.fingerprint(Fingerprint::new().stage(dir, &stage)?);
-        dir.stage(&format!("{stage}/rewards-{number}"), &inputs, &[&name], |dir| {
-            let found = rewarded(judge, questions, &rows)?;
-            write_rewards(dir, &name, &judge.name, &found)
-        })?;
+        dir.stage(
+            &format!("{stage}/rewards-{number}"),
+            &inputs,
+            &[&name],
+            |dir| {
+                let found = rewarded(judge, questions, &rows)?;
+                write_rewards(dir, &name, &judge.name, &found)
+            },
+        )?;
         rewards.push(read_rewards(dir.file(&name))?.0);
     }
     let length = |t: &Vec<u32>| u32::try_from(t.len()).unwrap_or(u32::MAX);
-    let lengths = rows.iter().map(|r| r.tokens.iter().map(length).collect()).collect();
+    let lengths = rows
+        .iter()
+        .map(|r| r.tokens.iter().map(length).collect())
+        .collect();
     Ok(Sampled {
         rows,
         rewards,
@@ -190,19 +212,22 @@ fn evaluation(measured: &Measured<'_>) -> Result<Evaluation> {
             fresh: &rewards[k..to],
         })
         .collect();
-    let policies = measured.policies.iter().map(|(variant, sampled, trained)| PolicySamples {
-        name: variant.name.clone(),
-        trained_on: match &variant.transform {
-            None => TrainedOn::Raw,
-            Some(transform) => TrainedOn::Transform(Arc::clone(transform)),
-        },
-        designed_for: variant.procedure.clone(),
-        seed: Some(variant.seed),
-        kl_budget: Some(variant.kl),
-        beta: Some(trained.beta),
-        log_probs_of: LogProbsOf::Sampler,
-        responses: responses(sampled),
-    });
+    let policies = measured
+        .policies
+        .iter()
+        .map(|(variant, sampled, trained)| PolicySamples {
+            name: variant.name.clone(),
+            trained_on: match &variant.transform {
+                None => TrainedOn::Raw,
+                Some(transform) => TrainedOn::Transform(Arc::clone(transform)),
+            },
+            designed_for: variant.procedure.clone(),
+            seed: Some(variant.seed),
+            kl_budget: Some(variant.kl),
+            beta: Some(trained.beta),
+            log_probs_of: LogProbsOf::Sampler,
+            responses: responses(sampled),
+        });
     let samples = Samples {
         prompts: held_out.iter().map(|q| q.prompt.id.as_ref()).collect(),
         base: responses(measured.base),
@@ -212,7 +237,10 @@ fn evaluation(measured: &Measured<'_>) -> Result<Evaluation> {
     let question = Question {
         base: measured.base_name.to_owned(),
         judges: measured.judges.clone(),
-        procedures: executed(config)?.into_iter().map(Deployed::Ranked).collect(),
+        procedures: executed(config)?
+            .into_iter()
+            .map(Deployed::Ranked)
+            .collect(),
         comparisons: Pairs::All,
         duels: Pairs::None,
         seed: config.seed,
@@ -234,7 +262,8 @@ fn planned(measured: &Measured<'_>) -> Result<Vec<Planned>> {
         ) else {
             continue;
         };
-        let known = |p: &Planned| p.transform.to_string() == transform.to_string() && p.kl == variant.kl;
+        let known =
+            |p: &Planned| p.transform.to_string() == transform.to_string() && p.kl == variant.kl;
         if !planned.iter().any(known) {
             planned.push(Planned {
                 transform: Arc::clone(transform),
@@ -254,7 +283,11 @@ fn responses(sampled: &Sampled) -> Vec<Responses<'_>> {
         .iter()
         .enumerate()
         .map(|(p, row)| Responses {
-            rewards: sampled.rewards.iter().map(|r| r[p].rewards.as_slice()).collect(),
+            rewards: sampled
+                .rewards
+                .iter()
+                .map(|r| r[p].rewards.as_slice())
+                .collect(),
             log_probs: f.policy.get(p).map(|policy| LogProbs {
                 policy,
                 base: &f.base[p],
@@ -274,7 +307,9 @@ fn executed(config: &Config) -> Result<Vec<Arc<dyn Procedure>>> {
         texts.push("standard".to_owned());
         texts.extend(config.design.procedures.iter().cloned());
         for procedure in &config.design.procedures {
-            let Some((kind, n)) = procedure.split_once(':') else { continue };
+            let Some((kind, n)) = procedure.split_once(':') else {
+                continue;
+            };
             if !matches!(kind, "best-of" | "worst-of") || n.parse::<usize>().is_err() {
                 continue;
             }

@@ -59,7 +59,12 @@ pub(crate) fn fit(
         .value("seed", &config.seed)?
         .value("base", &base.fingerprint.hex())?;
     let inputs = around.fingerprint(inputs)?;
-    let outputs = ["model.safetensors", "config.json", "metrics.jsonl", "fit.json"];
+    let outputs = [
+        "model.safetensors",
+        "config.json",
+        "metrics.jsonl",
+        "fit.json",
+    ];
     let outputs = outputs.map(|name| format!("{FOLDER}/{name}"));
     let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
     around.tell(&format!("reward model: {} preferences", pairs.len()));
@@ -83,7 +88,9 @@ fn train(
         source,
     })?;
     let (held_out, learned) = pairs.split_at(pairs.len() / HELD_OUT);
-    let steps = (learned.len() as f64 * fit.epochs / fit.batch_size as f64).ceil().max(1.0) as u64;
+    let steps = (learned.len() as f64 * fit.epochs / fit.batch_size as f64)
+        .ceil()
+        .max(1.0) as u64;
     let settings = Settings {
         steps,
         batch_size: fit.batch_size,
@@ -154,7 +161,12 @@ fn annotated(
     let rows = sharded(dir, around, config, base, asked)?;
     let samples: Vec<(&str, Vec<&str>)> = rows
         .iter()
-        .map(|r| (r.prompt.as_str(), r.responses.iter().map(String::as_str).collect()))
+        .map(|r| {
+            (
+                r.prompt.as_str(),
+                r.responses.iter().map(String::as_str).collect(),
+            )
+        })
         .collect();
     let seed = seed(config.seed, "annotators");
     let judged = infalign_tavern::preferences(seed, config.reward.fit.pairs, &samples)?;
@@ -198,6 +210,8 @@ fn recorded(config: &Config, reading: &Reading) -> Result<(Vec<Pair>, Fingerprin
             tie: row.tie,
         });
     }
-    let source = Fingerprint::new().file("preferences", &file)?.value("pairs", &fit.pairs)?;
+    let source = Fingerprint::new()
+        .file("preferences", &file)?
+        .value("pairs", &fit.pairs)?;
     Ok((pairs, source))
 }

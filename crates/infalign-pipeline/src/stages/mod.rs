@@ -3,6 +3,7 @@
 pub(crate) mod base;
 pub(crate) mod calibration;
 pub(crate) mod designs;
+pub(crate) mod distill;
 pub(crate) mod evaluate;
 pub(crate) mod fit;
 pub(crate) mod report;

@@ -11,16 +11,8 @@ use infalign_data::{Fingerprint, RunDir};
 use infalign_report::{RunReport, SampleSet, SampleText, TrainingCurve, run_report};
 use serde_json::{Map, Value};
 
-use super::{
-    evaluate::Sampled,
-    train::folder,
-};
-use crate::{
-    ask::Questions,
-    config::Config,
-    error::Result,
-    variants::Variant,
-};
+use super::{evaluate::Sampled, train::folder};
+use crate::{ask::Questions, config::Config, error::Result, variants::Variant};
 
 pub(crate) const REPORT: &str = "report.html";
 /// The report's input, for `infalign report`.
@@ -61,12 +53,25 @@ fn record(dir: &RunDir, told: &Told<'_>) -> Result<RunReport> {
     let config = told.config;
     let list = |texts: &[String]| texts.join(" and ");
     let kls: Vec<String> = config.design.kl.iter().map(ToString::to_string).collect();
-    let reward = told.evaluation.judges.first().map_or("", |j| j.name.as_str());
-    let judges: Vec<String> = told.evaluation.judges.iter().skip(1).map(|j| j.name.clone()).collect();
+    let reward = told
+        .evaluation
+        .judges
+        .first()
+        .map_or("", |j| j.name.as_str());
+    let judges: Vec<String> = told
+        .evaluation
+        .judges
+        .iter()
+        .skip(1)
+        .map(|j| j.name.clone())
+        .collect();
     let judged = if judges.is_empty() {
         String::new()
     } else {
-        format!(" {} judges beside it and was never trained on.", list(&judges))
+        format!(
+            " {} judges beside it and was never trained on.",
+            list(&judges)
+        )
     };
     let question = format!(
         "Deployment runs {}. Which reward should {} be trained with, if it may move {} nats of KL from where it is? Training reward: {reward}, calibrated on \
@@ -98,13 +103,22 @@ fn record(dir: &RunDir, told: &Told<'_>) -> Result<RunReport> {
 /// The series of `metrics.jsonl`.
 fn curve(dir: &RunDir, variant: &Variant) -> Result<TrainingCurve> {
     let path = dir.file(&format!("{}/metrics.jsonl", folder(variant)));
-    let text = fs::read_to_string(&path).map_err(|source| infalign_data::Error::Read { path, source })?;
-    let rows: Vec<Map<String, Value>> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let text =
+        fs::read_to_string(&path).map_err(|source| infalign_data::Error::Read { path, source })?;
+    let rows: Vec<Map<String, Value>> = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
     let mut step = Vec::with_capacity(rows.len());
     let mut series: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     let names: Vec<String> = rows
         .first()
-        .map(|row| row.keys().filter(|k| *k != "step" && !k.contains('/')).cloned().collect())
+        .map(|row| {
+            row.keys()
+                .filter(|k| *k != "step" && !k.contains('/'))
+                .cloned()
+                .collect()
+        })
         .unwrap_or_default();
     for row in &rows {
         step.push(row.get("step").and_then(Value::as_u64).unwrap_or(0));
@@ -123,10 +137,17 @@ fn curve(dir: &RunDir, variant: &Variant) -> Result<TrainingCurve> {
 /// A response of every policy to some held-out prompts, with its quantile among the base's.
 fn samples(told: &Told<'_>) -> Result<Vec<SampleSet>> {
     let mut sets = Vec::new();
-    for (p, question) in told.questions.held_out.iter().take(told.config.evaluate.shown).enumerate() {
+    for (p, question) in told
+        .questions
+        .held_out
+        .iter()
+        .take(told.config.evaluate.shown)
+        .enumerate()
+    {
         let calibrator = Calibrator::new(&told.base.rewards[0][p].rewards, RankRule::MidRank)?;
         let mut responses = Vec::new();
-        let all = std::iter::once(("base", told.base)).chain(told.policies.iter().map(|(v, s)| (v.name.as_str(), *s)));
+        let all = std::iter::once(("base", told.base))
+            .chain(told.policies.iter().map(|(v, s)| (v.name.as_str(), *s)));
         for (policy, sampled) in all {
             for n in 0..2.min(sampled.rows[p].responses.len()) {
                 let raw = f64::from(sampled.rewards[0][p].rewards[n]);
@@ -151,7 +172,10 @@ fn samples(told: &Told<'_>) -> Result<Vec<SampleSet>> {
 fn reproduce(dir: &RunDir, config: &Config) -> Vec<(String, String)> {
     let manifest = dir.manifest();
     let mut lines = vec![
-        ("Version".to_owned(), format!("infalign {}", manifest.version)),
+        (
+            "Version".to_owned(),
+            format!("infalign {}", manifest.version),
+        ),
         ("Seed".to_owned(), config.seed.to_string()),
         ("Configuration".to_owned(), config.to_toml()),
     ];
@@ -159,7 +183,12 @@ fn reproduce(dir: &RunDir, config: &Config) -> Vec<(String, String)> {
         lines.push((format!("SHA-256 of {name}"), hash.clone()));
     }
     for stage in ["calibration", "evaluate"] {
-        for (name, hash) in manifest.stages.get(stage).into_iter().flat_map(|s| &s.outputs) {
+        for (name, hash) in manifest
+            .stages
+            .get(stage)
+            .into_iter()
+            .flat_map(|s| &s.outputs)
+        {
             lines.push((format!("SHA-256 of {name}"), hash.clone()));
         }
     }

@@ -8,11 +8,7 @@ use infalign_lm::{Decoder, Head, sample::Sampling};
 use infalign_train::rl::{Draws, Prompt, Rollout, draw};
 
 use crate::{
-    ask::Question,
-    config::Config,
-    error::Result,
-    run::Around,
-    seeds::seed,
+    ask::Question, config::Config, error::Result, run::Around, seeds::seed,
     stages::base::BasePolicy,
 };
 

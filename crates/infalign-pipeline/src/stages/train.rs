@@ -8,7 +8,8 @@ use infalign_lm::{AdamWConfig, Decoder, WriteOptions};
 use infalign_train::{
     Decay, Policy, Schedule, Telemetry, Warmup,
     rl::{
-        self, BaseRollouts, Budget, HeldOut, KlEstimator, Landing, ObjectiveSpec, Outcome, Price, Settings, Shape, Task,
+        self, BaseRollouts, Budget, HeldOut, KlEstimator, Landing, ObjectiveSpec, Outcome, Price,
+        Settings, Shape, Task,
     },
     supervised::{Habits, Surroundings},
 };
@@ -109,11 +110,15 @@ fn work(
     };
     let (training, held_out) = (questions.of_training(), questions.of_held_out());
     let mut rewards = |asked: &[(usize, &str)]| {
-        let asked = asked.iter().map(|&(q, text)| (&questions.training[q], text));
-        judge.rewards(asked).map_err(|e| infalign_train::Error::Reward {
-            kind: e.kind(),
-            what: e.to_string(),
-        })
+        let asked = asked
+            .iter()
+            .map(|&(q, text)| (&questions.training[q], text));
+        judge
+            .rewards(asked)
+            .map_err(|e| infalign_train::Error::Reward {
+                kind: e.kind(),
+                what: e.to_string(),
+            })
     };
     let policy = Policy {
         seed: variant.seed,
@@ -172,9 +177,11 @@ fn work(
     let place = folder(variant);
     write_json(dir, &format!("{place}/{SUMMARY}"), &trained)?;
     // What a killed run would go on from is not needed any more.
-    fs::remove_dir_all(directory.join("checkpoints")).map_err(|source| infalign_data::Error::Write {
-        path: directory.join("checkpoints"),
-        source,
+    fs::remove_dir_all(directory.join("checkpoints")).map_err(|source| {
+        infalign_data::Error::Write {
+            path: directory.join("checkpoints"),
+            source,
+        }
     })?;
     Ok(())
 }

@@ -102,9 +102,7 @@ pub fn design(question: &Question) -> Result<Design> {
 ///
 /// # Errors
 /// As [`design`].
-pub fn design_with_transforms(
-    question: &Question,
-) -> Result<(Design, Vec<Arc<dyn Transform>>)> {
+pub fn design_with_transforms(question: &Question) -> Result<(Design, Vec<Arc<dyn Transform>>)> {
     check(question)?;
     let mut solver = Solver::new(Deployment::new(Arc::clone(&question.procedure), &[]));
     let optimum = match question.budget {

@@ -17,6 +17,7 @@ pub(super) fn print(finished: &Finished, config: &Config) -> Result<()> {
                 print::caveat(warning);
             }
         }
+        None if !finished.distilled.is_empty() => return distilled(finished),
         None => planned(&finished.designs, &finished.variants)?,
     }
     match &finished.report {
@@ -86,6 +87,29 @@ fn with_interval(e: &Estimate) -> String {
     format!("{:.3} ±{:.3}", e.mean, 0.5 * (e.high - e.low))
 }
 
+/// The training sets, and whether they hold enough.
+fn distilled(finished: &Finished) -> Result<()> {
+    let mut table = Table::new(&[
+        "optimum of",
+        "rows",
+        "K",
+        "effective",
+        "K for 30 effective",
+        "file",
+    ]);
+    for set in &finished.distilled {
+        table.row(vec![
+            set.name.clone(),
+            set.rows.to_string(),
+            set.k.to_string(),
+            format!("{:.1}", set.effective),
+            set.healthy_k.to_string(),
+            set.file.clone(),
+        ]);
+    }
+    print::text(table.numbers())
+}
+
 /// The policies that are to be trained.
 fn planned(designs: &[Design], variants: &[Variant]) -> Result<()> {
     let mut table = Table::new(&["policy", "KL", "beta", "predicted win rate", "under"]);
@@ -127,7 +151,7 @@ pub(super) fn plan(plan: &Estimated, config: &Config) -> Result<()> {
     print::text(table.numbers())?;
     let seconds: f64 = plan.stages.iter().map(|s| s.seconds).sum();
     print::text(format_args!(
-        "{} policies at KL {:?}; about {:.0} s on this machine, measured just now at the longest responses (shorter ones take less); {:.0} MB of disk\n",
+        "{} policies at KL {:?}; about {:.0} s on this machine, measured just now at the base's lengths; {:.0} MB of disk\n",
         plan.policies,
         config.design.kl,
         seconds,

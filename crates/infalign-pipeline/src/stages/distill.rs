@@ -1,0 +1,152 @@
+//! Stage `distill`: the base's calibrated rollouts as a training set for any supervised trainer, weighted by the optimum's density or resampled by it.
+//!
+//! Each rollout y of prompt x has w(y) = dπ*/dp at its quantile (see `rl::density`): supervised fine-tuning with these weights maximises
+//! E_p[w log π], the forward-KL projection of the optimum π*, without any reinforcement learning. With `resample` n, each prompt gets n rows without
+//! weights, drawn by systematic resampling (one uniform offset; the copies of a rollout differ from n w/K by less than 1).
+//!
+//! Effective sample size of a prompt: (Σw)²/Σw² of its K rollouts. It is healthy where at least 30 are left; the K that would leave 30 is
+//! 30 K / (effective sample size), since their ratio does not depend on K.
+
+use std::sync::Arc;
+
+use infalign_data::{Fingerprint, RolloutRow, RunDir};
+use infalign_train::rl::density;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{config::Config, error::Result, seeds::seed, variants::Variant};
+
+/// Effective samples of a prompt below which a weighted set is mostly a few responses.
+const HEALTHY: f64 = 30.0;
+
+/// A training set that was written.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Distilled {
+    /// The policy whose optimum it is.
+    pub name: String,
+    /// The file, in the run directory.
+    pub file: String,
+    /// Rows.
+    pub rows: usize,
+    /// Rollouts per prompt.
+    pub k: usize,
+    /// Mean over prompts of the effective sample size.
+    pub effective: f64,
+    /// The K at which 30 effective samples would be left for each prompt.
+    pub healthy_k: usize,
+}
+
+/// Writes the set of a variant; `resample` rows for each prompt, or weights.
+pub(crate) fn distill(
+    dir: &mut RunDir,
+    config: &Config,
+    rows: &[RolloutRow],
+    rewards: &[Vec<f32>],
+    (variant, resample): (&Variant, Option<usize>),
+) -> Result<Distilled> {
+    let k = config.calibration.rollouts;
+    let form = resample.map_or_else(|| "weighted".to_owned(), |n| format!("resampled-{n}"));
+    let name = format!("distill/{}-{form}.jsonl", variant.slug);
+    let mut lines = String::new();
+    let (mut effective, mut count) = (0.0, 0);
+    for (row, rewards) in rows.iter().zip(rewards) {
+        let w = density(&rewards[..k], variant.transform.as_ref(), variant.beta)?;
+        let squares: f64 = w.iter().map(|w| w * w).sum();
+        effective += (k * k) as f64 / squares;
+        let copies: Vec<usize> = match resample {
+            None => vec![1; k],
+            Some(n) => systematic(&w, n, uniform(config.seed, &row.prompt_id)),
+        };
+        for (i, &copies) in copies.iter().enumerate() {
+            let mut line = json!({"prompt": row.prompt, "completion": row.responses[i]});
+            if resample.is_none() {
+                line["weight"] = json!(w[i]);
+            }
+            for _ in 0..copies {
+                lines.push_str(&line.to_string());
+                lines.push('\n');
+                count += 1;
+            }
+        }
+    }
+    let effective = effective / rows.len().max(1) as f64;
+    let inputs = Fingerprint::new()
+        .stage(dir, "rewards")?
+        .value("variant", &(&variant.reward, variant.kl, variant.beta))?
+        .value("resample", &resample)?;
+    dir.stage(&name, &inputs, &[&name], |dir| -> Result<()> {
+        Ok(dir.write(&name, |out| out.write_all(lines.as_bytes()))?)
+    })?;
+    Ok(Distilled {
+        name: variant.name.clone(),
+        file: dir.file(&name).display().to_string(),
+        rows: count,
+        k,
+        effective,
+        healthy_k: (HEALTHY * k as f64 / effective).ceil() as usize,
+    })
+}
+
+/// A number in [0, 1) that seed and prompt decide.
+fn uniform(run: u64, prompt: &str) -> f64 {
+    seed(run, &format!("distill/{prompt}")) as f64 / 2f64.powi(64)
+}
+
+/// How often each of K weighted items is taken among n.
+fn systematic(weights: &[f64], n: usize, offset: f64) -> Vec<usize> {
+    let total: f64 = weights.iter().sum();
+    let mut taken = vec![0; weights.len()];
+    let (mut sum, mut next) = (0.0, 0);
+    for (i, w) in weights.iter().enumerate() {
+        sum += w / total * n as f64;
+        while next < n && (next as f64 + offset < sum || i + 1 == weights.len()) {
+            taken[i] += 1;
+            next += 1;
+        }
+    }
+    taken
+}
+
+/// The variants that a set can be made for.
+pub(crate) fn distilled(
+    dir: &mut RunDir,
+    config: &Config,
+    rows: &[RolloutRow],
+    rewards: &[Vec<f32>],
+    (variants, resample): (&[Variant], Option<usize>),
+) -> Result<Vec<Distilled>> {
+    let mut made: Vec<(Option<Arc<dyn infalign::Transform>>, f64)> = Vec::new();
+    let mut found = Vec::new();
+    for variant in variants {
+        // Seeds of training do not change the set.
+        let known = |(t, kl): &(Option<Arc<dyn infalign::Transform>>, f64)| {
+            *kl == variant.kl
+                && t.as_ref().map(ToString::to_string)
+                    == variant.transform.as_ref().map(ToString::to_string)
+        };
+        if made.iter().any(known) {
+            continue;
+        }
+        made.push((variant.transform.clone(), variant.kl));
+        found.push(distill(dir, config, rows, rewards, (variant, resample))?);
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::systematic;
+
+    #[test]
+    fn copies_are_within_one_of_their_share() {
+        let w = [0.1, 2.5, 0.0, 0.4, 1.0];
+        for offset in [0.0, 0.3, 0.999] {
+            let taken = systematic(&w, 40, offset);
+            assert_eq!(taken.iter().sum::<usize>(), 40);
+            for (taken, w) in taken.iter().zip(w) {
+                let share = 40.0 * w / 4.0;
+                assert!((*taken as f64 - share).abs() < 1.0, "{taken} for {share}");
+            }
+        }
+    }
+}
