@@ -65,10 +65,6 @@ pub enum Rule<'a> {
 ///
 /// # Errors
 /// What the head says of targets that do not fit.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the rule inside is borrowed for this one call"
-)]
 pub fn gradients(
     model: &Decoder,
     batch: &Batch,

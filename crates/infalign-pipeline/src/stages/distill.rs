@@ -1,7 +1,7 @@
 //! Stage `distill`: the base's calibrated rollouts as a training set for any supervised trainer, weighted by the optimum's density or resampled by it.
 //!
 //! Each rollout y of prompt x has w(y) = dπ*/dp at its quantile (see `rl::density`): supervised fine-tuning with these weights maximises
-//! E_p[w log π], the forward-KL projection of the optimum π*, without any reinforcement learning. With `resample` n, each prompt gets n rows without
+//! `E_p`[w log π], the forward-KL projection of the optimum π*, without any reinforcement learning. With `resample` n, each prompt gets n rows without
 //! weights, drawn by systematic resampling (one uniform offset; the copies of a rollout differ from n w/K by less than 1).
 //!
 //! Effective sample size of a prompt: (Σw)²/Σw² of its K rollouts. It is healthy where at least 30 are left; the K that would leave 30 is

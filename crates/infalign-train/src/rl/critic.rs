@@ -1,6 +1,6 @@
 //! PPO's value head: a network of its own that begins as the base with a fresh head, and learns what is still to come.
 //!
-//! loss = ½ Σ_t (V_t − target_t)² over the tokens of responses, where V_t is the value of what stands before token t.
+//! loss = ½ `Σ_t` (`V_t` − `target_t)²` over the tokens of responses, where `V_t` is the value of what stands before token t.
 
 use std::path::Path;
 

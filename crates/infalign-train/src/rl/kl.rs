@@ -1,6 +1,6 @@
 //! How KL(π ‖ p) enters the gradient of a group of responses to one prompt.
 //!
-//! With k_t = KL(π(·|y_<t) ‖ p(·|y_<t)), summed over the vocabulary at every sampled position, KL(π ‖ p) = E_π Σ_t k_t (Rao–Blackwellised,
+//! With `k_t` = KL(π(·|y_<t) ‖ p(·|y_<t)), summed over the vocabulary at every sampled position, KL(π ‖ p) = `E_π` `Σ_t` `k_t` (Rao–Blackwellised,
 //! arXiv 2504.10637). Its gradient has two parts (derived; see MATH.md, section 6):
 //!
 //! ```text
@@ -36,12 +36,12 @@ pub enum KlEstimator {
 /// The figures of a group: (samples, tokens).
 pub(super) type Stats = Vec<Vec<RowStats>>;
 
-/// log π(y_t) − log p(y_t).
+/// log `π(y_t)` − log `p(y_t)`.
 pub(super) fn log_ratio(stats: &RowStats) -> f64 {
     f64::from(stats.log_prob) - f64::from(stats.ref_log_prob)
 }
 
-/// Σ_t of the log ratio.
+/// `Σ_t` of the log ratio.
 pub(super) fn k1(stats: &[RowStats]) -> f64 {
     stats.iter().map(log_ratio).sum()
 }

@@ -4,7 +4,7 @@
 //! θ(s) = θ_p + s (θ − θ_p),        s such that the held-out KL of θ(s) is the budget
 //! ```
 //!
-//! θ_p are the base's weights. KL is about quadratic in s near 1, so a secant in (ln s, ln KL) needs two or three measurements; all of them use the
+//! `θ_p` are the base's weights. KL is about quadratic in s near 1, so a secant in (ln s, ln KL) needs two or three measurements; all of them use the
 //! same random draws, so the measured KL is smooth in s. The controller comes close, and landing mends a few per cent; s far from 1 is refused as
 //! `landed: false`, because far from 1 the line leaves what training found.
 

@@ -6,7 +6,7 @@
 //!
 //! Of K rollouts, ordered by reward, the ones of rank i own the cell [(i−1)/K, i/K] of quantiles, and tied ones share theirs: w is the mean of the
 //! density over the cell, K (F(b) − F(a)). So the mean of w over a prompt's rollouts is exactly 1, no Φ is evaluated at an end where it is
-//! infinite, and ties need no rule. For the raw reward w ∝ e^{r/β} with the prompt's own mean as normaliser: there Z_x is not known in closed form.
+//! infinite, and ties need no rule. For the raw reward w ∝ e^{r/β} with the prompt's own mean as normaliser: there `Z_x` is not known in closed form.
 //!
 //! | input | answer |
 //! |---|---|

@@ -48,7 +48,7 @@ pub(super) fn run(job: &Job<'_>) -> Result<()> {
     };
     let interrupt = Interrupt::install(|request| match request {
         Request::Stop => {
-            print::note("\nstopping: finishing the step, then saving; again to end at once")
+            print::note("\nstopping: finishing the step, then saving; again to end at once");
         }
         Request::Abort => {}
     })?;

@@ -1,7 +1,7 @@
 //! Objectives: what every token's loss is, one file each.
 //!
 //! An objective makes a *plan* from what is known of a group of responses to one prompt (rewards in nats, R/β; figures of every token), and then
-//! answers for every token with its loss and the derivatives with respect to log π(y_t), the exact KL and the cross-entropy of the base. The
+//! answers for every token with its loss and the derivatives with respect to log `π(y_t)`, the exact KL and the cross-entropy of the base. The
 //! chain rule down to the weights is the same for all ([`infalign_lm::gradients`]).
 //!
 //! | objective | samples of | advantage of token t | surrogate |
@@ -76,9 +76,9 @@ pub(super) struct Seen<'a> {
 /// What an objective has decided about a token.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Plan {
-    /// A_t, in nats; of the projection, w less the mean of the others'.
+    /// `A_t`, in nats; of the projection, w less the mean of the others'.
     pub(super) advantage: f32,
-    /// log π(y_t) when it was drawn.
+    /// log `π(y_t)` when it was drawn.
     pub(super) old: f32,
     /// What the value head should have said before it.
     pub(super) value: f32,

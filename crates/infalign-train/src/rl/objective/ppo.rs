@@ -7,7 +7,7 @@
 //! ```
 //!
 //! With the exact KL, the KL of a position is charged to the token *before* it, which led there; its dependence on the policy at the position
-//! itself is followed exactly (d loss/d k_t = 1). Advantages are not whitened: that would rescale Φ from batch to batch.
+//! itself is followed exactly (d loss/d `k_t` = 1). Advantages are not whitened: that would rescale Φ from batch to batch.
 
 use infalign_lm::{RowGrad, RowStats};
 use serde::{Deserialize, Serialize};

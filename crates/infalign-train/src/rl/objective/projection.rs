@@ -5,7 +5,7 @@
 //! in the low-variance form   E_p [ (w_i − 1/(n−1) Σ_{j≠i} w_j)(−log π(y_i)) + Σ_t CE(p_t, π_t) ]
 //! ```
 //!
-//! Since E w = 1, E_p[w(−log π)] = E_p[(w − 1)(−log π)] + E_p[−log π], and the last term is Σ_t of the cross-entropy of the base's whole
+//! Since E w = 1, `E_p`[w(−log π)] = `E_p`[(w − 1)(−log π)] + `E_p`[−log π], and the last term is `Σ_t` of the cross-entropy of the base's whole
 //! distribution at every position of its rollouts, exact over the vocabulary. At w = 1 its gradient is 0 at π = p without any noise. No reward is asked after calibration, no policy is sampled, and β needs no
 //! controller; what it costs is weight degeneracy: few effective samples 1/E w² at a large KL.
 
