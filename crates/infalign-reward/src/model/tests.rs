@@ -70,10 +70,7 @@ fn a_chat_is_read_as_the_template_writes_it() {
     let template = "{% for m in messages %}<{{ m.role }}>{{ m.content }};{% endfor %}{% if add_generation_prompt %}!{% endif %}";
     std::fs::write(folder.path().join("chat_template.jinja"), template).unwrap();
     let opened = Folder::open(folder.path()).unwrap();
-    let short = |reading: Reading| Reading {
-        context: 1000,
-        ..reading
-    };
+    let short = |reading: Reading| reading.with_context(1000);
     let chat = short(Reading::new(&opened, Dress::Auto, false).unwrap());
     let text = |t: &str| tokenizer().encode(t, false).unwrap();
     let prompt = Turns::Text("hi".to_owned());
