@@ -207,7 +207,7 @@ fn mistakes_in_the_configuration_are_named_before_anything_begins() {
     refused("", &["design.rewards", "rawr"]);
     folder.write("small.toml", "seed = 1\n[calibratoin]\nrollouts = 3\n");
     refused("", &["small.toml, line 2", "did you mean `calibration`?"]);
-    folder.run("run other.toml").refused(1, &["other.toml"]);
+    folder.run("run other.toml").refused(2, &["other.toml"]);
 }
 
 /// A file that is put right is not held against the run that it failed.
