@@ -33,7 +33,9 @@ impl Questions {
     pub(crate) fn read(config: &Config, folder: &Folder) -> Result<Self> {
         let p = &config.prompts;
         let (mut training, held_out) = if p.file == TAVERN {
-            embedded(folder)?
+            let (training, mut held_out) = embedded(folder)?;
+            held_out.truncate(p.held_out);
+            (training, held_out)
         } else {
             let mut all = file(p.file.as_ref(), folder)?;
             let held_out = match &p.held_out_file {

@@ -57,7 +57,7 @@ pub struct PromptsConfig {
     pub file: String,
     /// A file of held-out prompts; without it the last `held_out` of `file` are held out.
     pub held_out_file: Option<PathBuf>,
-    /// Prompts held out where no file of them is given.
+    /// Prompts held out where no file of them is given; of the embedded task's 64, the first ones.
     pub held_out: usize,
     /// The most prompts that are trained on; 0 is all.
     pub limit: usize,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use infalign::{design::Design, evaluation::Evaluation};
-use infalign_data::{Existing, Fingerprint, Identity, RunDir};
+use infalign_data::{Existing, Fingerprint, Identity, Kind, RunDir};
 use infalign_lm::Device;
 use infalign_train::{Interrupt, rl::BaseRollouts};
 
@@ -119,7 +119,20 @@ pub fn run(
         inputs: &inputs,
     };
     let mut dir = RunDir::open(runs, name, &identity, existing)?;
-    stages(&mut dir, config, (name, until), around)
+    let ended = stages(&mut dir, config, (name, until), around);
+    if ended.as_ref().is_err_and(|e| e.kind() == Kind::User) && !has_begun(&dir) {
+        // A file that cannot be used is only known now; the corrected one is not to be refused for the sake of this run.
+        dir.abandon()?;
+    }
+    ended
+}
+
+/// Whether anything was computed: the embedded policy is only copied.
+fn has_begun(dir: &RunDir) -> bool {
+    dir.manifest()
+        .stages
+        .keys()
+        .any(|stage| stage != base::FOLDER)
 }
 
 fn stages(

@@ -5,6 +5,7 @@
 mod arguments;
 mod bad_files;
 mod bad_numbers;
+mod data;
 mod design;
 mod folder;
 mod help;
@@ -13,6 +14,8 @@ mod invariance;
 mod killed;
 mod levels;
 mod lists;
+mod main_job;
+mod main_job_killed;
 mod model_mistakes;
 mod pipes;
 mod pretrain;

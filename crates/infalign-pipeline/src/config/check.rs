@@ -4,6 +4,7 @@ use std::path::Path;
 
 use infalign::{ProcedureSpec, TransformSpec};
 use infalign_reward::RewardSpec;
+use infalign_train::rl::ObjectiveSpec;
 
 use super::{Config, FIT, GOLD, TAVERN};
 use crate::error::{Error, Result};
@@ -11,6 +12,17 @@ use crate::error::{Error, Result};
 /// The forms of the reward beside transforms.
 pub(crate) const RAW: &str = "raw";
 pub(crate) const DESIGNED: &str = "designed";
+
+/// The samples that a procedure takes at most; `None` where it cannot be executed on samples.
+fn draws(procedure: &str) -> Option<usize> {
+    match procedure.parse().ok()? {
+        ProcedureSpec::Ready(procedure) => procedure.order_terms()?.iter().map(|term| term.n).max(),
+        ProcedureSpec::Cdf(_) => None,
+    }
+}
+
+/// Refuses a key's value, with what is allowed.
+type Expect<'a> = dyn Fn(bool, &str, &dyn std::fmt::Display, &str) -> Result<()> + 'a;
 
 impl Config {
     /// Checks every field; `name` stands in errors.
@@ -76,10 +88,24 @@ impl Config {
         ] {
             expect(!empty, key, &"empty", "at least one entry")?;
         }
-        for procedure in d.procedures.iter().chain(&e.procedures) {
-            procedure
-                .parse::<ProcedureSpec>()
+        for text in d.procedures.iter().chain(&e.procedures) {
+            text.parse::<ProcedureSpec>()
                 .map_err(|e| refused(e.to_string()))?;
+        }
+        for text in if e.procedures.is_empty() {
+            &d.procedures
+        } else {
+            &e.procedures
+        } {
+            let draws = draws(text).ok_or_else(|| {
+                refused(format!("{text} cannot be executed on samples; give evaluate.procedures of best-of, worst-of, order or mixtures of them"))
+            })?;
+            expect(
+                draws <= e.samples,
+                "evaluate.samples",
+                &e.samples,
+                &format!("at least {draws}: {text} takes so many"),
+            )?;
         }
         for reward in &d.rewards {
             if reward != RAW && reward != DESIGNED {
@@ -96,7 +122,7 @@ impl Config {
                 )?;
             }
         }
-        expect(t.steps > 0, "train.steps", &t.steps, "at least 1")?;
+        self.check_training(&expect)?;
         for reward in std::iter::once(&self.reward.train_on).chain(&self.reward.judges) {
             match reward.as_str() {
                 FIT => {}
@@ -121,9 +147,22 @@ impl Config {
             "a file of preferences for your own prompts",
         )?;
         expect(
-            fit.epochs > 0.0,
+            fit.epochs > 0.0 && fit.epochs.is_finite(),
             "reward.fit.epochs",
             &fit.epochs,
+            "a number above 0",
+        )?;
+        expect(fit.pairs > 0, "reward.fit.pairs", &fit.pairs, "at least 1")?;
+        expect(
+            fit.batch_size > 0,
+            "reward.fit.batch_size",
+            &fit.batch_size,
+            "at least 1",
+        )?;
+        expect(
+            fit.learning_rate > 0.0 && fit.learning_rate.is_finite(),
+            "reward.fit.learning_rate",
+            &fit.learning_rate,
             "a number above 0",
         )?;
         let kinds = ["exact", "k1", "k3"];
@@ -133,8 +172,7 @@ impl Config {
             &t.kl,
             "exact, k1 or k3",
         )?;
-        infalign_train::rl::ObjectiveSpec::named(&t.objective)
-            .map_err(|e| refused(format!("train.{e}")))?;
+        ObjectiveSpec::named(&t.objective).map_err(|e| refused(format!("train.{e}")))?;
         expect(
             e.samples >= 2,
             "evaluate.samples",
@@ -142,6 +180,53 @@ impl Config {
             "at least 2, and the largest N of a procedure",
         )?;
         Ok(())
+    }
+
+    /// What would else be known only when everything before training is done.
+    fn check_training(&self, expect: &Expect<'_>) -> Result<()> {
+        let t = &self.train;
+        let positive = |x: f64| x > 0.0 && x.is_finite();
+        expect(t.steps > 0, "train.steps", &t.steps, "at least 1")?;
+        expect(t.prompts > 0, "train.prompts", &t.prompts, "at least 1")?;
+        expect(
+            t.samples >= 2,
+            "train.samples",
+            &t.samples,
+            "at least 2: the baseline of a sample is the mean of the others",
+        )?;
+        let divides = t.accumulate > 0 && t.prompts.is_multiple_of(t.accumulate);
+        expect(
+            divides,
+            "train.accumulate",
+            &t.accumulate,
+            &format!("a number that divides train.prompts = {}", t.prompts),
+        )?;
+        expect(
+            positive(t.learning_rate),
+            "train.learning_rate",
+            &t.learning_rate,
+            "a number above 0",
+        )?;
+        expect(
+            (0.0..1.0).contains(&t.warmup),
+            "train.warmup",
+            &t.warmup,
+            "a share of the steps, from 0 to below 1",
+        )?;
+        expect(
+            (0.0..=1.0).contains(&t.floor),
+            "train.floor",
+            &t.floor,
+            "a share of the highest rate, from 0 to 1",
+        )?;
+        expect(t.clip >= 0.0, "train.clip", &t.clip, "0 or more")?;
+        expect(positive(t.gain), "train.gain", &t.gain, "a number above 0")?;
+        expect(
+            t.beta.is_none_or(positive),
+            "train.beta",
+            &t.beta.unwrap_or(0.0),
+            "a number above 0",
+        )
     }
 
     /// Whether the run trains a reward model.

@@ -11,7 +11,7 @@ use crate::{
     error::Result,
 };
 
-const FOLDER: &str = "policy";
+pub(crate) const FOLDER: &str = "policy";
 
 /// Where the base lies, and what it is.
 pub(crate) struct BasePolicy {

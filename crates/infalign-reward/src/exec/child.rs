@@ -136,7 +136,7 @@ impl Child {
     pub(super) fn end(mut self) -> (Option<ExitStatus>, String) {
         let status = self.stop();
         // All that was said is read, unless somebody else holds the pipe.
-        let _ = self.hushed.recv_timeout(FAREWELL);
+        self.hushed.recv_timeout(FAREWELL).ok();
         let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
         let text = String::from_utf8_lossy(&tail);
         (status, text.trim_start_matches('\u{fffd}').to_owned())

@@ -82,6 +82,13 @@ impl Reading {
         })
     }
 
+    /// For a model of another context.
+    #[cfg(test)]
+    pub(super) const fn with_context(mut self, context: usize) -> Self {
+        self.context = context;
+        self
+    }
+
     /// Prompt and response as the model reads them; at least one token, no more than its context.
     ///
     /// # Errors

@@ -22,14 +22,14 @@ fn tokenizer() -> Tokenizer {
 }
 
 /// A folder with a fresh llama of the given architecture.
-fn folder(architecture: &str, labels: usize, context: usize) -> tempfile::TempDir {
+fn folder(architecture: &str, labels: usize) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let tokenizer = tokenizer();
     let vocab = tokenizer.vocab_size();
     let eos = tokenizer.encode("t", false).unwrap()[0];
     let config = format!(
         r#"{{"model_type": "llama", "architectures": ["{architecture}"], "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1,
-        "num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": {context}, "rms_norm_eps": 1e-5, "vocab_size": {vocab},
+        "num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 12, "rms_norm_eps": 1e-5, "vocab_size": {vocab},
         "tie_word_embeddings": true, "eos_token_id": {eos}, "num_labels": {labels}}}"#
     );
     std::fs::write(folder.path().join("config.json"), config).unwrap();
@@ -46,7 +46,7 @@ const CLASSIFIER: &str = "LlamaForSequenceClassification";
 
 #[test]
 fn rewards_are_the_head_s_scores_and_know_no_company() {
-    let folder = folder(CLASSIFIER, 1, 12);
+    let folder = folder(CLASSIFIER, 1);
     let open = |dress, eos| ModelReward::open(folder.path(), dress, eos, &device()).unwrap();
     let mut reward = open(Dress::Auto, false);
     let asked = responses(&["cat", "", "a cat"]);
@@ -66,18 +66,19 @@ fn rewards_are_the_head_s_scores_and_know_no_company() {
 
 #[test]
 fn a_chat_is_read_as_the_template_writes_it() {
-    let folder = folder(CLASSIFIER, 1, 100);
+    let folder = folder(CLASSIFIER, 1);
     let template = "{% for m in messages %}<{{ m.role }}>{{ m.content }};{% endfor %}{% if add_generation_prompt %}!{% endif %}";
     std::fs::write(folder.path().join("chat_template.jinja"), template).unwrap();
     let opened = Folder::open(folder.path()).unwrap();
-    let chat = Reading::new(&opened, Dress::Auto, false).unwrap();
+    let short = |reading: Reading| reading.with_context(1000);
+    let chat = short(Reading::new(&opened, Dress::Auto, false).unwrap());
     let text = |t: &str| tokenizer().encode(t, false).unwrap();
     let prompt = Turns::Text("hi".to_owned());
     assert_eq!(
         chat.tokens(&prompt, &Turns::Text("ho".to_owned())).unwrap(),
         text("<user>hi;<assistant>ho;")
     );
-    let raw = Reading::new(&opened, Dress::Raw, false).unwrap();
+    let raw = short(Reading::new(&opened, Dress::Raw, false).unwrap());
     assert_eq!(
         raw.tokens(&prompt, &Turns::Text("ho".to_owned())).unwrap(),
         [text("hi"), text("ho")].concat()
@@ -93,7 +94,7 @@ fn a_chat_is_read_as_the_template_writes_it() {
 
 #[test]
 fn what_cannot_be_read_is_named() {
-    let folder = folder(CLASSIFIER, 1, 12);
+    let folder = folder(CLASSIFIER, 1);
     let mut reward = ModelReward::open(folder.path(), Dress::Raw, false, &device()).unwrap();
     let error = reward
         .rewards(&responses(&["a", "dddddddddddd"]))
@@ -113,7 +114,7 @@ fn what_cannot_be_read_is_named() {
 #[test]
 fn other_heads_are_refused() {
     let told = |architecture, labels| {
-        let folder = folder(architecture, labels, 12);
+        let folder = folder(architecture, labels);
         let error = ModelReward::open(folder.path(), Dress::Auto, false, &device())
             .err()
             .unwrap();

@@ -4,6 +4,9 @@
 //! A_i = (R_i − mean R) [/ std R],        loss = −Σ_t min(ρ_t A, clip(ρ_t, 1 ± ε) A) + KL
 //! ```
 //!
+//! The mean holds the sample's own reward, so that the expected advantage is (n−1)/n of the reward's: in groups of n, GRPO is RLOO at the price
+//! β n/(n−1) (derived; tested with exact expectations). At a KL budget the controller finds the β that is needed.
+//!
 //! **Division by the group's standard deviation is off.** It rescales Φ prompt by prompt, so β no longer means one price of KL: of two
 //! prompts the one whose rewards differ less is pushed as hard as the other, and the trained policy is no tilt of Φ for any β
 //! (arXiv 2503.20783 shows the same bias for question difficulty). Division by a response's length is not offered for the same reason: a sum
