@@ -26,6 +26,9 @@ pub(super) fn device() -> Device {
     open_device(cpu, Precision::F32).unwrap()
 }
 
+/// A raw reward of a text, and Φ unless it stays raw.
+pub(super) type Trained = (fn(&str) -> f32, Option<Arc<dyn Transform>>);
+
 /// Rollouts of the base for each training prompt.
 const K: usize = 6;
 const TRAINING: usize = 4;
@@ -104,7 +107,7 @@ impl Tiny {
         &self,
         directory: &Path,
         settings: &Settings,
-        (reward, transform): (fn(&str) -> f32, Option<Arc<dyn Transform>>),
+        (reward, transform): Trained,
         stop: Option<u64>,
     ) -> Result<Outcome> {
         let rewards: Vec<Vec<f32>> = self
@@ -156,11 +159,7 @@ impl Tiny {
     }
 
     /// Runs to the end in a folder of its own.
-    pub(super) fn whole(
-        &self,
-        settings: &Settings,
-        reward: (fn(&str) -> f32, Option<Arc<dyn Transform>>),
-    ) -> (TempDir, Session) {
+    pub(super) fn whole(&self, settings: &Settings, reward: Trained) -> (TempDir, Session) {
         let folder = tempfile::tempdir().unwrap();
         let session = done(self.run(folder.path(), settings, reward, None).unwrap());
         (folder, session)
