@@ -43,6 +43,9 @@ fn flag() -> impl Strategy<Value = String> {
         "--device",
         "--lora-r",
         "--gold-column",
+        "--set",
+        "--dry",
+        "--to",
         "--reward-column",
         "--help",
         "--",
@@ -55,6 +58,14 @@ fn command() -> impl Strategy<Value = String> {
     let commands = vec![
         "design",
         "run",
+        "rollout",
+        "calibrate",
+        "train",
+        "evaluate",
+        "report",
+        "config",
+        "data",
+        "reward",
         "simulate",
         "pretrain",
         "sft",
@@ -118,8 +129,8 @@ proptest! {
 
     #[test]
     fn the_program_answers_or_refuses(args in prop_oneof![arguments(), design()]) {
-        // A run without rollouts and a large simulation are right, but long.
-        prop_assume!(args[0] != "run" && args[0] != "simulate");
+        // The main job, which needs no arguments, and a large simulation are right, but long.
+        prop_assume!(!["run", "rollout", "calibrate", "train", "evaluate", "simulate"].contains(&args[0].as_str()));
         let folder = Folder::new();
         folder.write("rollouts.jsonl", "{\"prompt_id\":\"a\",\"rewards\":[1,2,3,4,5,6,7,8]}\n");
         let ran = folder.run_with(&args);

@@ -13,17 +13,32 @@ fn of_every_command() {
     insta::assert_snapshot!("help", help(""));
     for command in [
         "run",
+        "rollout",
+        "calibrate",
+        "train",
+        "evaluate",
+        "report",
+        "config",
+        "config default",
+        "config schema",
+        "config check",
+        "data",
+        "data inspect",
+        "data convert",
         "design",
         "simulate",
         "pretrain",
         "sft",
         "sample",
         "score",
+        "reward",
+        "reward train",
+        "reward eval",
         "devices",
         "procedures",
         "transforms",
     ] {
-        insta::assert_snapshot!(format!("help-{command}"), help(command));
+        insta::assert_snapshot!(format!("help-{}", command.replace(' ', "-")), help(command));
     }
 }
 
