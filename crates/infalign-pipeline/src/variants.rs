@@ -32,6 +32,8 @@ pub struct Variant {
     pub kl: f64,
     /// Seed of training.
     pub seed: u64,
+    /// Share of the optimum's gain that the theory promises it under `procedure`.
+    pub(crate) share: f64,
     /// β at which the theory spends the budget with a calibration of this K.
     pub beta: f64,
 }
@@ -135,7 +137,9 @@ fn add(
         .iter()
         .find(|row| row.transform == form)
         .ok_or_else(|| Error::bug(format!("the design has no row `{form}`")))?;
-    let of_procedure = form == "optimal" || reward == DESIGNED;
+    // Raw and calibrated rewards are nobody's; a transform is the procedure's that it suits best.
+    let designed = form != RAW && form != "identity";
+    let share = row.share_of_optimum;
     let several = config.design.procedures.len() > 1;
     for &seed in &config.design.seeds {
         let mut name = form.clone();
@@ -149,16 +153,18 @@ fn add(
             name = format!("{name}, seed {seed}");
         }
         if let Some(twin) = found.iter_mut().find(|v| v.name == name) {
-            // The same policy serves both procedures, if it was not designed for one of them.
-            if twin.procedure.is_none() && of_procedure {
+            // The same policy serves both procedures.
+            if designed && share > twin.share {
                 twin.procedure = Some(Arc::clone(procedure));
+                twin.share = share;
             }
             continue;
         }
         found.push(Variant {
             slug: slug(&name),
             transform: transforms.iter().find(|t| t.to_string() == form).cloned(),
-            procedure: of_procedure.then(|| Arc::clone(procedure)),
+            procedure: designed.then(|| Arc::clone(procedure)),
+            share,
             kl: design.kl,
             seed,
             beta: config
