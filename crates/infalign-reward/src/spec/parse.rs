@@ -251,8 +251,8 @@ mod tests {
                 "sum(0.5*sum(length + answer) + length)",
             ),
             (
-                r#"sum(2*"regex:a + b)" + regex:x*y)"#,
-                r#"sum(2*"regex:a + b)" + "regex:x*y")"#,
+                r#"sum(2*"regex:a + b\)" + regex:x*y)"#,
+                r#"sum(2*"regex:a + b\)" + "regex:x*y")"#,
             ),
             (
                 r#"sum(exec:say "a + b" + length)"#,

@@ -69,6 +69,17 @@ const SETTINGS: Settings = Settings {
     },
 };
 
+/// For so few steps that there is none to warm up in.
+fn short() -> Settings {
+    Settings {
+        schedule: Schedule {
+            warmup: Warmup::Steps(0),
+            ..SETTINGS.schedule
+        },
+        ..SETTINGS
+    }
+}
+
 /// Stops a run after a step.
 struct StopAfter(u64, Interrupt);
 
@@ -171,7 +182,7 @@ fn resumed_is_uninterrupted_bit_for_bit() {
 fn parts_of_a_batch_have_its_gradient() {
     let settings = Settings {
         steps: 1,
-        ..SETTINGS
+        ..short()
     };
     let start = Start::Model(Box::new(language_model()));
     let model = |accumulate| {
@@ -216,7 +227,7 @@ fn a_saved_reward_model_is_the_one_that_was_trained() {
     let out = tempfile::tempdir().unwrap();
     let settings = Settings {
         steps: 3,
-        ..SETTINGS
+        ..short()
     };
     let model = done(run(&start, &settings, out.path(), None).unwrap());
     write_reward_model(&model, Some(base.path()), &tokenizer, out.path()).unwrap();
