@@ -38,10 +38,14 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(Box<Run>),
+    /// The main job as far as the base's rollouts; the same command as `run` goes on from there.
     Rollout(Box<Stage>),
+    /// The main job as far as rewards, calibration and design: what would be trained, and what it should win.
     Calibrate(Box<Stage>),
+    /// The main job as far as trained policies.
     Train(Box<Stage>),
     Distill(Box<Distill>),
+    /// The main job as far as fresh samples, their rewards and `results.json`.
     Evaluate(Box<Stage>),
     Report(Report),
     Config(Config),

@@ -110,7 +110,7 @@ fn file(path: &std::path::Path, folder: &Folder) -> Result<Vec<Question>> {
     read_prompts(path)?
         .map(|row| {
             let row = row?;
-            question(&row.id, &row.prompt, None, folder)
+            question(&row.id, &row.prompt, row.answer.clone(), folder)
         })
         .collect()
 }

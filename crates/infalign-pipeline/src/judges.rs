@@ -2,7 +2,7 @@
 
 use infalign_data::Fingerprint;
 use infalign_lm::Device;
-use infalign_reward::{Asked, Opening, RawReward, Reward, RewardSpec};
+use infalign_reward::{Asked, Dress, ModelReward, Opening, RawReward, Reward, RewardSpec};
 
 use crate::{
     ask::Question,
@@ -44,11 +44,9 @@ impl Judge {
     /// Opens a reward; `fitted` is where the run's own reward model lies.
     pub(crate) fn open(text: &str, fitted: &std::path::Path, device: &Device) -> Result<Self> {
         let opening = Opening::new(device.clone());
-        let reward = match text {
+        let reward: Box<dyn Reward> = match text {
             GOLD => Box::new(Gold),
-            FIT => format!("model:{}", fitted.display())
-                .parse::<RewardSpec>()?
-                .open(&opening)?,
+            FIT => Box::new(ModelReward::open(fitted, Dress::Auto, false, device)?),
             other => other.parse::<RewardSpec>()?.open(&opening)?,
         };
         Ok(Self {

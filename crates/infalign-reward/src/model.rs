@@ -52,7 +52,8 @@ impl ModelReward {
             hash = hash.file(&file, &path)?;
         }
         Ok(Self {
-            identity: format!("{name} {}", hash.hex()),
+            // Not where it lies: a folder that was moved gives the same rewards.
+            identity: format!("model{}{option} {}", dress.option(), hash.hex()),
             name,
             model,
             reading,

@@ -6,6 +6,9 @@ use clap::Subcommand;
 
 use super::{Columns, Format, Machine};
 
+/// The heading of the flags that go with `--rollouts`.
+const RECORDED: &str = "Recorded rollouts";
+
 /// The main job: calibrate, transform, train, measure under the procedure, report.
 ///
 /// Without a configuration it runs a small task that comes along: a tiny policy writes lines into a tavern's guest book, a proxy reward model is
@@ -29,39 +32,28 @@ pub(crate) struct Run {
     /// Prints what would be done and how large it is, and does nothing.
     #[arg(long, conflicts_with = "rollouts")]
     pub(crate) dry: bool,
-    /// Recorded rollouts with rewards instead of a model: one row per prompt with lists, or one row per response (Parquet, JSONL, CSV; .gz and .zst).
-    #[arg(long, value_name = "FILE", help_heading = "Recorded rollouts")]
-    pub(crate) rollouts: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) columns: Columns,
-    /// Columns with further rewards that only judge; may be given several times.
-    #[arg(
-        long,
-        value_name = "NAME",
-        value_delimiter = ',',
-        requires = "rollouts"
-    )]
-    pub(crate) gold_column: Vec<String>,
-    /// What deployment does; may be given several times. Default: best-of:4 and worst-of:4.
-    #[arg(long = "procedure", value_name = "P", requires = "rollouts")]
-    pub(crate) procedures: Vec<String>,
-    /// KL budgets in nats, separated by commas. Default: 0.1,0.25,0.5,1.
-    #[arg(
-        long,
-        value_name = "X,…",
-        value_delimiter = ',',
-        allow_negative_numbers = true,
-        requires = "rollouts"
-    )]
-    pub(crate) kl: Vec<f64>,
-    /// Transforms to compare beside `raw`, separated by commas. Default: as `design`, and `optimal`.
-    #[arg(long, value_name = "T,…", value_delimiter = ',', requires = "rollouts")]
-    pub(crate) transforms: Vec<String>,
     #[command(flatten)]
     pub(crate) machine: Machine,
     /// How to print the result.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
+    /// Recorded rollouts with rewards instead of a model: one row per prompt with lists, or one row per response (Parquet, JSONL, CSV; .gz and .zst).
+    #[arg(long, value_name = "FILE", help_heading = RECORDED)]
+    pub(crate) rollouts: Option<PathBuf>,
+    #[command(flatten, next_help_heading = RECORDED)]
+    pub(crate) columns: Columns,
+    /// Columns with further rewards that only judge; may be given several times.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "rollouts", help_heading = RECORDED)]
+    pub(crate) gold_column: Vec<String>,
+    /// What deployment does; may be given several times. Default: best-of:4 and worst-of:4.
+    #[arg(long = "procedure", value_name = "P", requires = "rollouts", help_heading = RECORDED)]
+    pub(crate) procedures: Vec<String>,
+    /// KL budgets in nats, separated by commas. Default: 0.1,0.25,0.5,1.
+    #[arg(long, value_name = "X,…", value_delimiter = ',', allow_negative_numbers = true, requires = "rollouts", help_heading = RECORDED)]
+    pub(crate) kl: Vec<f64>,
+    /// Transforms to compare beside `raw`, separated by commas. Default: as `design`, and `optimal`.
+    #[arg(long, value_name = "T,…", value_delimiter = ',', requires = "rollouts", help_heading = RECORDED)]
+    pub(crate) transforms: Vec<String>,
 }
 
 /// Where a run lives, and what is changed about its configuration.

@@ -25,6 +25,7 @@ fn of_every_command() {
         "data",
         "data inspect",
         "data convert",
+        "data formats",
         "design",
         "simulate",
         "pretrain",

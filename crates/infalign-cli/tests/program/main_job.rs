@@ -207,6 +207,40 @@ fn what_was_removed_is_made_again_and_nothing_else() {
     }
 }
 
+/// Neither where a run lies nor how many threads it has is part of what was done.
+#[test]
+fn a_run_that_was_moved_is_left_as_it_is() {
+    let folder = begun();
+    folder.run(RUN).done();
+    fs::create_dir(folder.path("elsewhere")).unwrap();
+    fs::rename(folder.path("runs"), folder.path("elsewhere/my runs+old")).unwrap();
+    let before = modified(&folder);
+    let moved = [
+        "run",
+        "small.toml",
+        "--threads",
+        "2",
+        "--runs",
+        "elsewhere/my runs+old",
+    ];
+    folder.run_with(&moved).done();
+    assert_eq!(modified(&folder), before, "something was done again");
+}
+
+#[test]
+fn threads_and_place_change_no_byte() {
+    let one = begun();
+    one.run(RUN).done();
+    let two = begun();
+    two.run(&RUN.replace("--threads 1", "--threads 2 --runs here/runs"))
+        .done();
+    let files = results(&two);
+    let files = files
+        .into_iter()
+        .map(|(name, bytes)| (name.trim_start_matches("here/").to_owned(), bytes));
+    same(&files.collect(), &results(&one), "on two threads");
+}
+
 #[test]
 fn an_edited_configuration_is_refused_by_its_key() {
     let folder = begun();
@@ -261,6 +295,10 @@ fn mistakes_in_the_configuration_are_named_before_anything_begins() {
         &["worst-of:4", "evaluate.samples"],
     );
     refused("--set policy.model=nowhere", &["nowhere"]);
+    refused("--prompt-column id", &["--rollouts"]);
+    folder
+        .run("run --rollouts p.csv --set seed=1")
+        .refused(2, &["--set", "--procedure"]);
     folder.write("small.toml", "[design]\nrewards = [\"rawr\"]\n");
     refused("", &["design.rewards", "rawr"]);
     folder.write("small.toml", "seed = 1\n[calibratoin]\nrollouts = 3\n");

@@ -13,7 +13,7 @@ use infalign_train::{
     supervised::{Habits, Surroundings},
 };
 
-use super::{base::BasePolicy, rollouts::sharded, write_json};
+use super::{base::BasePolicy, remove_checkpoints, rollouts::sharded, write_json};
 use crate::{
     ask::Questions,
     config::{Config, TAVERN},
@@ -71,6 +71,7 @@ pub(crate) fn fit(
     dir.stage(FOLDER, &inputs, &outputs, |dir| {
         train(dir, around, config, &folder, &pairs)
     })?;
+    remove_checkpoints(&place)?;
     Ok(place)
 }
 
@@ -137,15 +138,7 @@ fn train(
     };
     write_reward_model(&model, Some(folder.path()), folder.tokenizer()?, &place)?;
     let judged = preference::judge(&model, held_out)?;
-    write_json(dir, SUMMARY, &preference::evaluate(&judged)?)?;
-    let checkpoints = place.join("checkpoints");
-    fs::remove_dir_all(&checkpoints).map_err(|source| {
-        infalign_data::Error::Write {
-            path: checkpoints,
-            source,
-        }
-        .into()
-    })
+    write_json(dir, SUMMARY, &preference::evaluate(&judged)?)
 }
 
 /// Pairs that the embedded task's annotators judge.

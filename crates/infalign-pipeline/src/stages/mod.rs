@@ -10,7 +10,7 @@ pub(crate) mod report;
 pub(crate) mod rollouts;
 pub(crate) mod train;
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use infalign_data::RunDir;
 use serde::{Serialize, de::DeserializeOwned};
@@ -23,6 +23,27 @@ pub(crate) fn write_json(dir: &RunDir, name: &str, value: &impl Serialize) -> Re
         serde_json::to_writer_pretty(&mut out, value)?;
         out.write_all(b"\n")
     })?)
+}
+
+/// Removes what a killed training would go on from, once the stage is on record as done: a kill in the middle of the removal then leaves
+/// nothing that anyone would resume from.
+pub(crate) fn remove_checkpoints(folder: &Path) -> Result<()> {
+    let (kept, doomed) = (
+        folder.join("checkpoints"),
+        folder.join("checkpoints.infalign-tmp"),
+    );
+    let refused = |source| infalign_data::Error::Write {
+        path: kept.clone(),
+        source,
+    };
+    if doomed.exists() {
+        fs::remove_dir_all(&doomed).map_err(refused)?;
+    }
+    if kept.exists() {
+        fs::rename(&kept, &doomed).map_err(refused)?;
+        fs::remove_dir_all(&doomed).map_err(refused)?;
+    }
+    Ok(())
 }
 
 /// Reads a record that a stage wrote.

@@ -15,7 +15,7 @@ use infalign_train::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{base::BasePolicy, read_json, rollouts::sampling, write_json};
+use super::{base::BasePolicy, read_json, remove_checkpoints, rollouts::sampling, write_json};
 use crate::{
     ask::Questions,
     config::Config,
@@ -80,6 +80,7 @@ pub(crate) fn train(
     dir.stage(&place, &inputs, &outputs, |dir| {
         work(dir, around, common, judge, variant, &settings)
     })?;
+    remove_checkpoints(&dir.file(&place))?;
     read_json(&dir.file(&format!("{place}/{SUMMARY}")))
 }
 
@@ -176,13 +177,6 @@ fn work(
     };
     let place = folder(variant);
     write_json(dir, &format!("{place}/{SUMMARY}"), &trained)?;
-    // What a killed run would go on from is not needed any more.
-    fs::remove_dir_all(directory.join("checkpoints")).map_err(|source| {
-        infalign_data::Error::Write {
-            path: directory.join("checkpoints"),
-            source,
-        }
-    })?;
     Ok(())
 }
 

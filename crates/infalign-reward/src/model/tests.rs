@@ -61,7 +61,7 @@ fn rewards_are_the_head_s_scores_and_know_no_company() {
     }
     assert_ne!(found[0], found[2]);
     assert_ne!(open(Dress::Auto, true).rewards(&asked).unwrap(), found);
-    assert!(reward.identity().starts_with("model:"));
+    assert!(reward.identity().starts_with("model "));
 }
 
 #[test]

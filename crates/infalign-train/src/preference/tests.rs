@@ -69,6 +69,17 @@ const SETTINGS: Settings = Settings {
     },
 };
 
+/// For so few steps that there is none to warm up in.
+fn short() -> Settings {
+    Settings {
+        schedule: Schedule {
+            warmup: Warmup::Steps(0),
+            ..SETTINGS.schedule
+        },
+        ..SETTINGS
+    }
+}
+
 /// Stops a run after a step.
 struct StopAfter(u64, Interrupt);
 
@@ -170,8 +181,8 @@ fn resumed_is_uninterrupted_bit_for_bit() {
 #[test]
 fn parts_of_a_batch_have_its_gradient() {
     let settings = Settings {
-        steps: 4,
-        ..SETTINGS
+        steps: 1,
+        ..short()
     };
     let start = Start::Model(Box::new(language_model()));
     let model = |accumulate| {
@@ -215,8 +226,8 @@ fn a_saved_reward_model_is_the_one_that_was_trained() {
     );
     let out = tempfile::tempdir().unwrap();
     let settings = Settings {
-        steps: 4,
-        ..SETTINGS
+        steps: 3,
+        ..short()
     };
     let model = done(run(&start, &settings, out.path(), None).unwrap());
     write_reward_model(&model, Some(base.path()), &tokenizer, out.path()).unwrap();

@@ -145,7 +145,7 @@ mod tests {
         kl: 0.5,
         beta: 0.1,
         hold: 3,
-        gain: 0.1,
+        gain: 0.05, // `train.gain`'s default
     });
 
     #[test]

@@ -8,10 +8,11 @@ use infalign_pipeline::Until;
 
 use crate::{
     args::{Run, Stage},
-    error::Result,
+    error::{Error, Result},
 };
 
 pub(super) fn run(args: &Run) -> Result<()> {
+    check(args)?;
     match &args.rollouts {
         Some(rollouts) => recorded::run(args, rollouts),
         None => model::run(&model::Job {
@@ -23,6 +24,21 @@ pub(super) fn run(args: &Run) -> Result<()> {
             until: Until::Report,
         }),
     }
+}
+
+/// Refuses flags of the other way to run, which would be ignored.
+fn check(args: &Run) -> Result<()> {
+    let columns = &args.columns;
+    let said = if args.rollouts.is_none() {
+        let typed = columns.prompt_column.is_some() || columns.reward_column.is_some();
+        typed.then_some("--prompt-column and --reward-column are of a table: give it with --rollouts, or leave them out")
+    } else {
+        let typed = !args.place.set.is_empty();
+        typed.then_some(
+            "--set is of a configuration: with --rollouts, use --procedure, --kl and --transforms",
+        )
+    };
+    said.map_or(Ok(()), |why| Err(Error::Usage(why.to_owned())))
 }
 
 /// The main job as far as a stage.

@@ -56,6 +56,9 @@ struct Config<'a> {
 }
 
 pub(super) fn run(args: &Run, rollouts: &Path) -> Result<()> {
+    if args.machine.quiet {
+        print::hush();
+    }
     let typed = |list: &[String], default: &[&str]| match list {
         [] => default.iter().map(|&t| t.to_owned()).collect(),
         list => list.to_vec(),
