@@ -64,7 +64,11 @@ pub(crate) fn results(folder: &Folder) -> BTreeMap<String, Vec<u8>> {
 
 /// Insists that two sets of files are the same, and names one that is not.
 #[track_caller]
-pub(crate) fn same(found: &BTreeMap<String, Vec<u8>>, expected: &BTreeMap<String, Vec<u8>>, when: &str) {
+pub(crate) fn same(
+    found: &BTreeMap<String, Vec<u8>>,
+    expected: &BTreeMap<String, Vec<u8>>,
+    when: &str,
+) {
     let names = |files: &BTreeMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(found), names(expected), "{when}");
     for (name, bytes) in expected {
@@ -75,7 +79,10 @@ pub(crate) fn same(found: &BTreeMap<String, Vec<u8>>, expected: &BTreeMap<String
 fn modified(folder: &Folder) -> BTreeMap<String, SystemTime> {
     let time = |name: &String| fs::metadata(folder.path(name)).unwrap().modified().unwrap();
     let files = folder.files();
-    files.keys().map(|name| (name.clone(), time(name))).collect()
+    files
+        .keys()
+        .map(|name| (name.clone(), time(name)))
+        .collect()
 }
 
 fn json(folder: &Folder, name: &str) -> Value {
@@ -92,7 +99,11 @@ fn from_a_configuration_to_a_report_and_no_stage_twice() {
         "exp:-10",
         "report: runs/small/report.html",
     ] {
-        assert!(ran.stdout.contains(part), "`{part}` is missing in {}", ran.stdout);
+        assert!(
+            ran.stdout.contains(part),
+            "`{part}` is missing in {}",
+            ran.stdout
+        );
     }
     let files = results(&folder);
     for name in [
@@ -115,15 +126,28 @@ fn from_a_configuration_to_a_report_and_no_stage_twice() {
         "rewards/training.parquet",
         "rollouts/00002.parquet",
     ] {
-        assert!(files.contains_key(&format!("runs/small/{name}")), "{name} is missing");
+        assert!(
+            files.contains_key(&format!("runs/small/{name}")),
+            "{name} is missing"
+        );
     }
-    let left = |name: &&String| name.contains("checkpoint") || name.contains("tmp") || name.contains("/.");
-    assert_eq!(files.keys().filter(left).collect::<Vec<_>>(), Vec::<&String>::new());
+    let left =
+        |name: &&String| name.contains("checkpoint") || name.contains("tmp") || name.contains("/.");
+    assert_eq!(
+        files.keys().filter(left).collect::<Vec<_>>(),
+        Vec::<&String>::new()
+    );
     let found = json(&folder, "runs/small/eval/results.json");
     assert_eq!(found["prompts"], 6);
-    let policies: Vec<&str> = found["policies"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+    let policies: Vec<&str> = found["policies"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p["name"].as_str().unwrap())
+        .collect();
     assert_eq!(policies, ["raw", "exp:-10"]);
-    let metrics = String::from_utf8(files["runs/small/policies/raw/metrics.jsonl"].clone()).unwrap();
+    let metrics =
+        String::from_utf8(files["runs/small/policies/raw/metrics.jsonl"].clone()).unwrap();
     assert_eq!(metrics.lines().count(), 4);
 
     let before = modified(&folder);
@@ -143,8 +167,13 @@ fn one_stage_after_the_other_is_the_whole() {
         ("train", "policies/exp-minus10/model.safetensors"),
         ("evaluate", "eval/results.json"),
     ] {
-        parts.run(&RUN.replace("run ", &format!("{command} "))).done();
-        assert!(parts.path(&format!("runs/small/{last}")).exists(), "{command}");
+        parts
+            .run(&RUN.replace("run ", &format!("{command} ")))
+            .done();
+        assert!(
+            parts.path(&format!("runs/small/{last}")).exists(),
+            "{command}"
+        );
     }
     assert!(!parts.path("runs/small/report.html").exists());
     parts.run(RUN).done();
@@ -168,10 +197,32 @@ fn what_was_removed_is_made_again_and_nothing_else() {
         same(&results(&folder), &files, &name);
     }
     let after = modified(&folder);
-    for kept in ["rollouts/00000.parquet", "policies/exp-minus10/model.safetensors", "eval/results.json"] {
+    for kept in [
+        "rollouts/00000.parquet",
+        "policies/exp-minus10/model.safetensors",
+        "eval/results.json",
+    ] {
         let kept = format!("runs/small/{kept}");
         assert_eq!(after[&kept], before[&kept], "{kept} was made again");
     }
+}
+
+/// A process that is killed while it removes what nobody will resume from leaves parts of it.
+#[test]
+fn what_a_kill_left_of_checkpoints_is_swept_up() {
+    let folder = begun();
+    folder.run(RUN).done();
+    let files = results(&folder);
+    for place in ["policies/raw", "reward-model"] {
+        for left in [
+            "checkpoints/step-000004/state.json",
+            "checkpoints.infalign-tmp/step-000004/state.json",
+        ] {
+            folder.write(&format!("runs/small/{place}/{left}"), "{}");
+        }
+    }
+    folder.run(RUN).done();
+    same(&results(&folder), &files, "after sweeping");
 }
 
 /// Neither where a run lies nor how many threads it has is part of what was done.
@@ -182,7 +233,14 @@ fn a_run_that_was_moved_is_left_as_it_is() {
     fs::create_dir(folder.path("elsewhere")).unwrap();
     fs::rename(folder.path("runs"), folder.path("elsewhere/my runs+old")).unwrap();
     let before = modified(&folder);
-    let moved = ["run", "small.toml", "--threads", "2", "--runs", "elsewhere/my runs+old"];
+    let moved = [
+        "run",
+        "small.toml",
+        "--threads",
+        "2",
+        "--runs",
+        "elsewhere/my runs+old",
+    ];
     folder.run_with(&moved).done();
     assert_eq!(modified(&folder), before, "something was done again");
 }
@@ -192,9 +250,12 @@ fn threads_and_place_change_no_byte() {
     let one = begun();
     one.run(RUN).done();
     let two = begun();
-    two.run(&RUN.replace("--threads 1", "--threads 2 --runs here/runs")).done();
+    two.run(&RUN.replace("--threads 1", "--threads 2 --runs here/runs"))
+        .done();
     let files = results(&two);
-    let files = files.into_iter().map(|(name, bytes)| (name.trim_start_matches("here/").to_owned(), bytes));
+    let files = files
+        .into_iter()
+        .map(|(name, bytes)| (name.trim_start_matches("here/").to_owned(), bytes));
     same(&files.collect(), &results(&one), "on two threads");
 }
 
@@ -206,9 +267,15 @@ fn an_edited_configuration_is_refused_by_its_key() {
     let line = format!("{RUN} --set train.steps=5");
     folder.run(&line).refused(
         2,
-        &["runs/small was made with another configuration", "train.steps: 4 then, 5 now", "--overwrite"],
+        &[
+            "runs/small was made with another configuration",
+            "train.steps: 4 then, 5 now",
+            "--overwrite",
+        ],
     );
-    folder.run(&format!("{RUN} --seed 1")).refused(2, &["seed: 0 then, 1 now"]);
+    folder
+        .run(&format!("{RUN} --seed 1"))
+        .refused(2, &["seed: 0 then, 1 now"]);
     same(&results(&folder), &before, "after refusals");
 }
 
@@ -219,16 +286,37 @@ fn mistakes_in_the_configuration_are_named_before_anything_begins() {
         folder.run(&format!("{RUN} {more}")).refused(2, says);
         assert!(!folder.path("runs").exists(), "{more} began a run");
     };
-    refused("--set train.step=3", &["--set train.step=3", "unknown field `step`", "did you mean `steps`?"]);
+    refused(
+        "--set train.step=3",
+        &[
+            "--set train.step=3",
+            "unknown field `step`",
+            "did you mean `steps`?",
+        ],
+    );
     refused("--set design.kl=[0]", &["design.kl is 0", "above 0"]);
     refused("--set design.procedures=[\"bestof:4\"]", &["best-of:4"]);
-    refused("--set train.objective=dpo", &["rloo, ppo, grpo or projection"]);
-    refused("--set train.prompts=0", &["train.prompts is 0", "at least 1"]);
-    refused("--set train.samples=1", &["train.samples is 1", "at least 2"]);
-    refused("--set evaluate.samples=3", &["worst-of:4", "evaluate.samples"]);
+    refused(
+        "--set train.objective=dpo",
+        &["rloo, ppo, grpo or projection"],
+    );
+    refused(
+        "--set train.prompts=0",
+        &["train.prompts is 0", "at least 1"],
+    );
+    refused(
+        "--set train.samples=1",
+        &["train.samples is 1", "at least 2"],
+    );
+    refused(
+        "--set evaluate.samples=3",
+        &["worst-of:4", "evaluate.samples"],
+    );
     refused("--set policy.model=nowhere", &["nowhere"]);
     refused("--prompt-column id", &["--rollouts"]);
-    folder.run("run --rollouts p.csv --set seed=1").refused(2, &["--set", "--procedure"]);
+    folder
+        .run("run --rollouts p.csv --set seed=1")
+        .refused(2, &["--set", "--procedure"]);
     folder.write("small.toml", "[design]\nrewards = [\"rawr\"]\n");
     refused("", &["design.rewards", "rawr"]);
     folder.write("small.toml", "seed = 1\n[calibratoin]\nrollouts = 3\n");
@@ -240,12 +328,28 @@ fn mistakes_in_the_configuration_are_named_before_anything_begins() {
 #[test]
 fn a_bad_file_of_prompts_neither_begins_a_run_nor_stands_in_its_way() {
     let folder = begun();
-    folder.write("small.toml", &SMALL.replace("[prompts]\nlimit = 6", "[prompts]\nfile = \"p.jsonl\"").replace("train_on = \"fit\"\njudges = [\"gold\", \"length\"]", "train_on = \"length\"\njudges = []"));
-    folder.write("p.jsonl", "{\"prompt\": \"A kind king on the ale:\"}\n{\"prompt\": 3}\n");
+    folder.write(
+        "small.toml",
+        &SMALL
+            .replace("[prompts]\nlimit = 6", "[prompts]\nfile = \"p.jsonl\"")
+            .replace(
+                "train_on = \"fit\"\njudges = [\"gold\", \"length\"]",
+                "train_on = \"length\"\njudges = []",
+            ),
+    );
+    folder.write(
+        "p.jsonl",
+        "{\"prompt\": \"A kind king on the ale:\"}\n{\"prompt\": 3}\n",
+    );
     let line = RUN.replace("run ", "rollout ");
     folder.run(&line).refused(2, &["p.jsonl, line 2"]);
     assert!(!folder.path("runs").exists(), "a run was begun");
-    let prompt = |n: usize| format!("{{\"prompt\": \"A kind king on the ale{}:\"}}\n", " and the ale".repeat(n));
+    let prompt = |n: usize| {
+        format!(
+            "{{\"prompt\": \"A kind king on the ale{}:\"}}\n",
+            " and the ale".repeat(n)
+        )
+    };
     folder.write("p.jsonl", &(0..8).map(prompt).collect::<String>());
     folder.run(&line).done();
     assert!(folder.path("runs/small/rollouts/00000.parquet").exists());
@@ -258,8 +362,13 @@ fn the_default_configuration_is_whole_and_passes_the_check() {
     folder.write("my-run.toml", &default);
     let checked = folder.run("config check my-run.toml").done();
     assert_eq!(checked.stdout, default);
-    let set = folder.run("config check my-run.toml --set train.steps=7").done();
-    assert_eq!(set.stdout, default.replace("\nsteps = 120\n", "\nsteps = 7\n"));
+    let set = folder
+        .run("config check my-run.toml --set train.steps=7")
+        .done();
+    assert_eq!(
+        set.stdout,
+        default.replace("\nsteps = 120\n", "\nsteps = 7\n")
+    );
     let schema: Value = serde_json::from_str(&folder.run("config schema").done().stdout).unwrap();
     let keys = |v: &Value| v.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let toml: Value = toml_keys(&default);
@@ -286,19 +395,34 @@ fn a_dry_run_tells_its_size_and_writes_nothing() {
     let folder = begun();
     let before = folder.files();
     let ran = folder.run(&format!("{RUN} --dry")).done();
-    for part in ["stage", "rollouts", "96 responses of the base", "2 policies, 4 steps of 2 × 4 responses", "MB of disk"] {
-        assert!(ran.stdout.contains(part), "`{part}` is missing in {}", ran.stdout);
+    for part in [
+        "stage",
+        "rollouts",
+        "96 responses of the base",
+        "2 policies, 4 steps of 2 × 4 responses",
+        "MB of disk",
+    ] {
+        assert!(
+            ran.stdout.contains(part),
+            "`{part}` is missing in {}",
+            ran.stdout
+        );
     }
     let plan = folder.run(&format!("{RUN} --dry --format json")).done();
     let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
-    assert_eq!((&plan["policies"], plan["stages"].as_array().unwrap().len()), (&2.into(), 3));
+    assert_eq!(
+        (&plan["policies"], plan["stages"].as_array().unwrap().len()),
+        (&2.into(), 3)
+    );
     assert!(folder.files() == before);
 }
 
 #[test]
 fn pages_of_finished_runs() {
     let folder = begun();
-    folder.run("report runs/small").refused(2, &["runs/small/report.json", "`infalign run`"]);
+    folder
+        .run("report runs/small")
+        .refused(2, &["runs/small/report.json", "`infalign run`"]);
     folder.run(RUN).done();
     let page = fs::read(folder.path("runs/small/report.html")).unwrap();
     fs::remove_file(folder.path("runs/small/report.html")).unwrap();
@@ -306,13 +430,17 @@ fn pages_of_finished_runs() {
     assert_eq!(ran.stdout, "report: runs/small/report.html\n");
     assert!(fs::read(folder.path("runs/small/report.html")).unwrap() == page);
 
-    folder.run(&format!("{RUN} --name other --set design.kl=[0.2]")).done();
+    folder
+        .run(&format!("{RUN} --name other --set design.kl=[0.2]"))
+        .done();
     let ran = folder.run("report runs/small runs/other").done();
     assert_eq!(ran.stdout, "report: compared.html\n");
     let compared = fs::read_to_string(folder.path("compared.html")).unwrap();
     for part in ["runs/small", "runs/other", "exp:-10"] {
         assert!(compared.contains(part), "{part}");
     }
-    folder.run("report runs/small runs/other --out both.html").done();
+    folder
+        .run("report runs/small runs/other --out both.html")
+        .done();
     assert!(fs::read_to_string(folder.path("both.html")).unwrap() == compared);
 }

@@ -64,7 +64,10 @@ fn the_bytes_do_not_tell() {
 fn until(what: &str, there: impl Fn() -> bool) {
     let begun = Instant::now();
     while !there() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{what} never came");
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "{what} never came"
+        );
         sleep(Duration::from_millis(1));
     }
 }
@@ -83,18 +86,31 @@ fn ctrl_c_saves_and_tells_how_to_go_on() {
     let folder = begun();
     // Steps enough to be caught between two.
     let line = format!("{RUN} --set train.steps=40");
-    let child = folder.command(&line.split(' ').collect::<Vec<_>>()).spawn().unwrap();
+    let child = folder
+        .command(&line.split(' ').collect::<Vec<_>>())
+        .spawn()
+        .unwrap();
     let metrics = folder.path("runs/small/policies/raw/metrics.jsonl");
-    until("a step", || std::fs::metadata(&metrics).is_ok_and(|m| m.len() > 0));
+    until("a step", || {
+        std::fs::metadata(&metrics).is_ok_and(|m| m.len() > 0)
+    });
     signal("-INT", &child);
     let ended = child.wait_with_output().unwrap();
     let said = String::from_utf8(ended.stderr).unwrap();
     assert_eq!(ended.status.code(), Some(130), "{said}");
-    for part in ["stopping: finishing the step, then saving", "stopped while training `raw` after step ", "the same command goes on from there"] {
+    for part in [
+        "stopping: finishing the step, then saving",
+        "stopped while training `raw` after step ",
+        "the same command goes on from there",
+    ] {
         assert!(said.contains(part), "{said}");
     }
     let again = folder.run(&line).done();
-    assert!(again.stderr.contains("going on after step "), "{}", again.stderr);
+    assert!(
+        again.stderr.contains("going on after step "),
+        "{}",
+        again.stderr
+    );
     let whole = begun();
     whole.run(&line).done();
     same(&results(&folder), &results(&whole), "after Ctrl-C");
@@ -105,11 +121,16 @@ fn ctrl_c_saves_and_tells_how_to_go_on() {
 fn one_process_in_a_run() {
     let folder = begun();
     let mut first = start(&folder);
-    until("the run", || folder.path("runs/small/manifest.json").exists());
+    until("the run", || {
+        folder.path("runs/small/manifest.json").exists()
+    });
     signal("-STOP", &first);
     for flag in ["", " --overwrite"] {
         let line = format!("{RUN}{flag}");
-        folder.run(&line).refused(1, &["runs/small is in use by another infalign process", "--name"]);
+        folder.run(&line).refused(
+            1,
+            &["runs/small is in use by another infalign process", "--name"],
+        );
     }
     signal("-CONT", &first);
     assert_eq!(first.wait().unwrap().code(), Some(0));

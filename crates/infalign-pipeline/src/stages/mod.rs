@@ -44,7 +44,7 @@ pub(crate) fn remove_checkpoints(folder: &Path) -> Result<()> {
 
 /// Reads a record that a stage wrote.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let bytes = std::fs::read(path).map_err(|source| infalign_data::Error::Read {
+    let bytes = fs::read(path).map_err(|source| infalign_data::Error::Read {
         path: path.to_owned(),
         source,
     })?;

@@ -133,7 +133,13 @@ impl World {
     }
 
     /// Follows the expected gradient until it vanishes; π of each response then.
-    fn fixed_point(&self, objective: &dyn Objective, nats: &[f64], kl: KlEstimator, of_base: bool) -> Vec<f64> {
+    fn fixed_point(
+        &self,
+        objective: &dyn Objective,
+        nats: &[f64],
+        kl: KlEstimator,
+        of_base: bool,
+    ) -> Vec<f64> {
         const STEPS: u64 = 400;
         let schedule = Schedule {
             peak: 0.03,
@@ -165,10 +171,17 @@ impl World {
         }
         for step in 1..=STEPS {
             let mut rule = |found: &[Option<RowStats>]| {
-                let of = |rows: &std::ops::Range<usize>| found[rows.clone()].iter().copied().flatten().collect();
+                let of = |rows: &std::ops::Range<usize>| {
+                    found[rows.clone()].iter().copied().flatten().collect()
+                };
                 let stats: Vec<Vec<RowStats>> = rows.iter().map(of).collect();
-                let mass = |s: &Vec<RowStats>| s.iter().map(|t| f64::from(t.log_prob)).sum::<f64>().exp();
-                let law: Vec<f64> = if of_base { self.p.clone() } else { stats.iter().map(mass).collect() };
+                let mass =
+                    |s: &Vec<RowStats>| s.iter().map(|t| f64::from(t.log_prob)).sum::<f64>().exp();
+                let law: Vec<f64> = if of_base {
+                    self.p.clone()
+                } else {
+                    stats.iter().map(mass).collect()
+                };
                 let mut answers = vec![RowGrad::default(); found.len()];
                 for (y, rows) in rows.iter().enumerate() {
                     for z in 0..law.len() {
@@ -188,7 +201,9 @@ impl World {
                 rule: Rule::Batch(&mut rule),
             };
             let found = gradients(&policy, &batch, loss, false).unwrap();
-            optimiser.update(&mut policy, found, 1.0, rates.rate(step)).unwrap();
+            optimiser
+                .update(&mut policy, found, 1.0, rates.rate(step))
+                .unwrap();
         }
         self.law(&policy)
     }
@@ -316,7 +331,14 @@ fn k3_ends_elsewhere() {
     let world = World::tokens();
     let nats = over(&world.reward(None), BETA);
     let found = world.fixed_point(&Rloo::default(), &nats, KlEstimator::K3, false);
-    let law = |lambda: f64| -> Vec<f64> { world.p.iter().zip(&nats).map(|(p, r)| p / (lambda - r)).collect() };
+    let law = |lambda: f64| -> Vec<f64> {
+        world
+            .p
+            .iter()
+            .zip(&nats)
+            .map(|(p, r)| p / (lambda - r))
+            .collect()
+    };
     let top = nats.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     // Σ falls in λ from ∞ at the largest R/β.
     let (mut low, mut high) = (top, top + 1.0);

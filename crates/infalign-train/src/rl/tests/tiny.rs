@@ -7,9 +7,7 @@ use infalign::{
     calibration::{Calibrator, RankRule},
 };
 use infalign_lm::{
-    AdamWConfig, Decoder, Device, DeviceName, Folder, Precision,
-    open_device,
-    sample::Sampling,
+    AdamWConfig, Decoder, Device, DeviceName, Folder, Precision, open_device, sample::Sampling,
 };
 use tempfile::TempDir;
 
@@ -17,8 +15,8 @@ use crate::{
     Base, Decay, Interrupt, Metrics, Policy, Schedule, Sink, Telemetry, Warmup,
     error::Result,
     rl::{
-        BaseRollouts, Budget, Draws, HeldOut, KlEstimator, ObjectiveSpec, Outcome, Price, Prompt, Rollout, Session,
-        Settings, Shape, Task, draw, train,
+        BaseRollouts, Budget, Draws, HeldOut, KlEstimator, ObjectiveSpec, Outcome, Price, Prompt,
+        Rollout, Session, Settings, Shape, Task, draw, train,
     },
     supervised::{Habits, Surroundings},
 };
@@ -127,7 +125,8 @@ impl Tiny {
             tokens: self.rollouts.iter().map(tokens).collect(),
             rewards,
         };
-        let mut raw = |asked: &[(usize, &str)]| Ok(asked.iter().map(|(_, text)| reward(text)).collect());
+        let mut raw =
+            |asked: &[(usize, &str)]| Ok(asked.iter().map(|(_, text)| reward(text)).collect());
         let mut task = Task {
             policy: &self.policy,
             prompts: &self.training,
@@ -231,12 +230,18 @@ pub(super) fn done(outcome: Outcome) -> Session {
 /// All weights of a model.
 pub(super) fn weights(model: &Decoder) -> Vec<f32> {
     let names = model.leaf_names();
-    names.iter().flat_map(|name| model.values(name).unwrap()).collect()
+    names
+        .iter()
+        .flat_map(|name| model.values(name).unwrap())
+        .collect()
 }
 
 /// Those of the policy, to the bit.
 pub(super) fn bits(session: &Session) -> Vec<u32> {
-    weights(session.policy()).into_iter().map(f32::to_bits).collect()
+    weights(session.policy())
+        .into_iter()
+        .map(f32::to_bits)
+        .collect()
 }
 
 pub(super) fn metrics(folder: &TempDir) -> String {

@@ -23,7 +23,12 @@ fn calibrated() -> Option<Arc<dyn Transform>> {
 /// ‖a − b‖ over all weights.
 fn distance(a: &Decoder, b: &Decoder) -> f64 {
     let square = |(a, b): (f32, f32)| f64::from(a - b).powi(2);
-    weights(a).into_iter().zip(weights(b)).map(square).sum::<f64>().sqrt()
+    weights(a)
+        .into_iter()
+        .zip(weights(b))
+        .map(square)
+        .sum::<f64>()
+        .sqrt()
 }
 
 /// The files under a folder, by their path in it.
@@ -72,7 +77,11 @@ fn parts_of_a_step_have_its_gradient() {
         let moved = distance(one.policy(), one.base());
         assert!(moved > 0.05, "{}: {moved}", objective.name());
         // Sums of a few hundred rows in f32 in another order, and weights of about 1 that are rounded.
-        assert!(apart <= 1e-5 * moved, "{}: {apart} of {moved}", objective.name());
+        assert!(
+            apart <= 1e-5 * moved,
+            "{}: {apart} of {moved}",
+            objective.name()
+        );
     }
 }
 
@@ -86,14 +95,21 @@ fn resumed_is_uninterrupted_bit_for_bit() {
         };
         let (whole, expected) = tiny.whole(&settings, (reward, calibrated()));
         let parts = tempfile::tempdir().unwrap();
-        let go = |stop| tiny.run(parts.path(), &settings, (reward, calibrated()), stop).unwrap();
+        let go = |stop| {
+            tiny.run(parts.path(), &settings, (reward, calibrated()), stop)
+                .unwrap()
+        };
         let outcome = go(Some(3));
-        assert!(matches!(outcome, Outcome::Interrupted { step: 3 }), "{outcome:?}");
+        assert!(
+            matches!(outcome, Outcome::Interrupted { step: 3 }),
+            "{outcome:?}"
+        );
         let resumed = done(go(None));
         assert!(bits(&resumed) == bits(&expected), "{}", objective.name());
         assert_eq!(metrics(&parts), metrics(&whole));
         // Moments, price and value head, too.
-        let last = |folder: &tempfile::TempDir| files(&folder.path().join("checkpoints/step-000006"));
+        let last =
+            |folder: &tempfile::TempDir| files(&folder.path().join("checkpoints/step-000006"));
         let (parts, whole) = (last(&parts), last(&whole));
         assert!(parts.keys().eq(whole.keys()));
         for (name, bytes) in &whole {
@@ -123,7 +139,10 @@ fn only_the_order_of_rewards_counts_once_they_are_calibrated() {
         };
         let run = |reward, transform| bits(&tiny.whole(&settings, (reward, transform)).1);
         let name = objective.name();
-        assert!(run(reward, calibrated()) == run(bent, calibrated()), "{name}");
+        assert!(
+            run(reward, calibrated()) == run(bent, calibrated()),
+            "{name}"
+        );
         assert!(run(reward, None) != run(bent, None), "{name}");
     }
 }
