@@ -153,6 +153,17 @@ fn from_a_configuration_to_a_report_and_no_stage_twice() {
     let before = modified(&folder);
     let again = folder.run(RUN).done();
     assert_eq!(again.stdout, ran.stdout);
+    for stage in [
+        "rollouts: shard 3 of 3",
+        "reward model",
+        "training exp:-10",
+        "sampling base",
+    ] {
+        let skipped = format!("{stage}: done before, unchanged");
+        assert!(again.stderr.contains(&skipped), "{}", again.stderr);
+        assert!(!ran.stderr.contains(&skipped), "{}", ran.stderr);
+    }
+    assert!(!again.stderr.contains("step 1/4"), "{}", again.stderr);
     assert_eq!(modified(&folder), before, "something was done again");
 }
 
