@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use infalign::{design::Design, evaluation::Evaluation};
-use infalign_data::{Existing, Fingerprint, Identity, Kind, RunDir};
+use infalign_data::{Existing, Fingerprint, Identity, Kind, Outcome, RunDir};
 use infalign_lm::Device;
 use infalign_train::{Interrupt, rl::BaseRollouts};
 
@@ -40,6 +40,13 @@ pub struct Around<'a> {
 impl Around<'_> {
     pub(crate) fn tell(&mut self, what: &str) {
         (self.say)(what);
+    }
+
+    /// Says so where a stage had been done before.
+    pub(crate) fn tell_skipped(&mut self, outcome: Outcome, what: &str) {
+        if outcome == Outcome::Skipped {
+            self.tell(&format!("{what}: done before, unchanged"));
+        }
     }
 
     pub(crate) fn watch(&mut self, name: &str, steps: u64) -> Watched {

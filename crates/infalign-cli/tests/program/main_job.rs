@@ -153,6 +153,17 @@ fn from_a_configuration_to_a_report_and_no_stage_twice() {
     let before = modified(&folder);
     let again = folder.run(RUN).done();
     assert_eq!(again.stdout, ran.stdout);
+    for stage in [
+        "rollouts: shard 3 of 3",
+        "reward model",
+        "training exp:-10",
+        "sampling base",
+    ] {
+        let skipped = format!("{stage}: done before, unchanged");
+        assert!(again.stderr.contains(&skipped), "{}", again.stderr);
+        assert!(!ran.stderr.contains(&skipped), "{}", ran.stderr);
+    }
+    assert!(!again.stderr.contains("step 1/4"), "{}", again.stderr);
     assert_eq!(modified(&folder), before, "something was done again");
 }
 
@@ -205,6 +216,24 @@ fn what_was_removed_is_made_again_and_nothing_else() {
         let kept = format!("runs/small/{kept}");
         assert_eq!(after[&kept], before[&kept], "{kept} was made again");
     }
+}
+
+/// A process that is killed while it removes what nobody will resume from leaves parts of it.
+#[test]
+fn what_a_kill_left_of_checkpoints_is_swept_up() {
+    let folder = begun();
+    folder.run(RUN).done();
+    let files = results(&folder);
+    for place in ["policies/raw", "reward-model"] {
+        for left in [
+            "checkpoints/step-000004/state.json",
+            "checkpoints.infalign-tmp/step-000004/state.json",
+        ] {
+            folder.write(&format!("runs/small/{place}/{left}"), "{}");
+        }
+    }
+    folder.run(RUN).done();
+    same(&results(&folder), &files, "after sweeping");
 }
 
 /// Neither where a run lies nor how many threads it has is part of what was done.

@@ -76,8 +76,9 @@ pub(crate) fn sampled(
     if let Some(variant) = variant {
         inputs = inputs.stage(dir, &folder(variant))?;
     }
-    around.tell(&format!("sampling {label}"));
-    dir.stage(&stage, &inputs, &[&rollouts, &kl], |dir| {
+    let what = format!("sampling {label}");
+    let done = dir.stage(&stage, &inputs, &[&rollouts, &kl], |dir| {
+        around.tell(&what);
         let (rows, figures) = match variant {
             None => (
                 rows(
@@ -107,6 +108,7 @@ pub(crate) fn sampled(
         write(dir, &rollouts, &rows)?;
         write_json(dir, &kl, &figures)
     })?;
+    around.tell_skipped(done, &what);
     let (rows, _) = read_rollouts(dir.file(&rollouts))?;
     let figures = read_json(&dir.file(&kl))?;
     let mut rewards = Vec::with_capacity(judges.len());

@@ -67,10 +67,11 @@ pub(crate) fn fit(
     ];
     let outputs = outputs.map(|name| format!("{FOLDER}/{name}"));
     let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
-    around.tell(&format!("reward model: {} preferences", pairs.len()));
-    dir.stage(FOLDER, &inputs, &outputs, |dir| {
+    let done = dir.stage(FOLDER, &inputs, &outputs, |dir| {
+        around.tell(&format!("reward model: {} preferences", pairs.len()));
         train(dir, around, config, &folder, &pairs)
     })?;
+    around.tell_skipped(done, "reward model");
     remove_checkpoints(&place)?;
     Ok(place)
 }

@@ -65,8 +65,9 @@ pub(crate) fn sharded(
     for (number, questions) in questions.chunks(config.calibration.shard).enumerate() {
         let name = format!("{folder}/{number:05}.parquet");
         let inputs = inputs(base, questions, samples, &sampling)?;
-        around.tell(&format!("{folder}: shard {} of {shards}", number + 1));
-        dir.stage(&format!("{folder}/{number:05}"), &inputs, &[&name], |dir| {
+        let what = format!("{folder}: shard {} of {shards}", number + 1);
+        let done = dir.stage(&format!("{folder}/{number:05}"), &inputs, &[&name], |dir| {
+            around.tell(&what);
             let mut decoder = match opened.take() {
                 Some(decoder) => decoder,
                 None => model(base)?,
@@ -75,6 +76,7 @@ pub(crate) fn sharded(
             opened = Some(decoder);
             write(dir, &name, &rows)
         })?;
+        around.tell_skipped(done, &what);
         all.extend(read_rollouts(dir.file(&name))?.0);
     }
     Ok(all)

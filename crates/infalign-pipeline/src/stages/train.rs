@@ -76,10 +76,12 @@ pub(crate) fn train(
             .value("variant", &(&variant.reward, variant.kl, variant.beta))?,
     );
     let inputs = around.fingerprint(inputs)?;
-    around.tell(&format!("training {}", variant.name));
-    dir.stage(&place, &inputs, &outputs, |dir| {
+    let what = format!("training {}", variant.name);
+    let done = dir.stage(&place, &inputs, &outputs, |dir| {
+        around.tell(&what);
         work(dir, around, common, judge, variant, &settings)
     })?;
+    around.tell_skipped(done, &what);
     remove_checkpoints(&dir.file(&place))?;
     read_json(&dir.file(&format!("{place}/{SUMMARY}")))
 }
