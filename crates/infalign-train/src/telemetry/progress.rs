@@ -60,11 +60,23 @@ impl<W: Write> Progress<W> {
 
     fn line(&self, metrics: &Metrics) -> String {
         let mut parts = vec![format!("step {}/{}", metrics.step, self.total)];
-        if let Some(loss) = metrics.get("loss") {
-            parts.push(format!("loss {loss:.3}"));
-        }
-        if let Some(rate) = metrics.get("learning_rate") {
-            parts.push(format!("lr {rate:.1e}"));
+        if let Some(u) = metrics.get("reward_calibrated") {
+            // Reinforcement learning: what it gains, and what it pays.
+            let raw = metrics.get("reward_raw").unwrap_or(f64::NAN);
+            parts.push(format!("reward {raw:.3}  quantile {u:.3}"));
+            if let Some(kl) = metrics.get("kl") {
+                parts.push(format!("KL {kl:.3}"));
+            }
+            if let Some(beta) = metrics.get("beta") {
+                parts.push(format!("β {beta:.3}"));
+            }
+        } else {
+            if let Some(loss) = metrics.get("loss") {
+                parts.push(format!("loss {loss:.3}"));
+            }
+            if let Some(rate) = metrics.get("learning_rate") {
+                parts.push(format!("lr {rate:.1e}"));
+            }
         }
         if let Some(speed) = metrics.get("tokens_per_second") {
             parts.push(format!("{} tok/s", thousands(speed)));
@@ -216,6 +228,24 @@ mod tests {
         let mut progress = Progress::new(&mut out, Style::Plain, 3, 3, 0.0);
         progress.append(&Metrics::new(3, 0.0)).unwrap();
         assert_eq!(out, b"step 3/3\n");
+    }
+
+    #[test]
+    fn reinforcement_learning_shows_gain_and_price() {
+        let mut out = Vec::new();
+        let mut progress = Progress::new(&mut out, Style::Plain, 9, 0, 0.0);
+        let metrics = Metrics::new(9, 1.0)
+            .value("loss", 0.3)
+            .value("reward_raw", 1.25)
+            .value("reward_calibrated", 0.8126)
+            .value("kl", 0.4968)
+            .value("beta", 0.0231);
+        progress.append(&metrics).unwrap();
+        let line = String::from_utf8(out).unwrap();
+        assert_eq!(
+            line,
+            "step 9/9  reward 1.250  quantile 0.813  KL 0.497  β 0.023\n"
+        );
     }
 
     #[test]
