@@ -7,9 +7,9 @@
 //! **Everything is in nats**: what is minimised is KL − R/β, so that every reward at the same KL budget gives gradients of the same size (the
 //! optimum's log density against the base is R/β − log Z), and one learning rate and one clipping norm serve them all.
 //!
-//! A step draws `samples` responses to each of `prompts` prompts ([`rollout`]), gives them rewards ([`shape`]), lets the objective make of
+//! A step draws `samples` responses to each of `prompts` prompts (`rollout`), gives them rewards (`shape`), lets the objective make of
 //! them what every token's loss is ([`objective`], one file each), and follows the gradient. The price β is fixed, or moved by a controller
-//! until the held-out KL is the budget ([`price`]); at the end the policy can be put exactly there ([`land`]).
+//! until the held-out KL is the budget (`price`); at the end the policy can be put exactly there (`land`).
 //!
 //! Every draw is a function of the settings and the step, and a checkpoint holds all the rest: a run that was killed ends with the bytes of one
 //! that was left in peace, on the same machine and number of threads.

@@ -6,10 +6,10 @@
 //!
 //! | objective | samples of | advantage of token t | surrogate |
 //! |---|---|---|---|
-//! | [`rloo`] | the policy | R_i − mean of the others' | importance ratio, cut above |
-//! | [`ppo`] | the policy | GAE of a value head | clipped ratio |
-//! | [`grpo`] | the policy | R_i − group mean | clipped ratio |
-//! | [`projection`] | the base | w_i − mean of the others' | none: the forward KL |
+//! | `rloo` | the policy | R_i − mean of the others' | importance ratio, cut above |
+//! | `ppo` | the policy | GAE of a value head | clipped ratio |
+//! | `grpo` | the policy | R_i − group mean | clipped ratio |
+//! | `projection` | the base | w_i − mean of the others' | none: the forward KL |
 
 mod grpo;
 mod ppo;
