@@ -16,6 +16,7 @@ fn of_every_command() {
         "rollout",
         "calibrate",
         "train",
+        "distill",
         "evaluate",
         "report",
         "config",
