@@ -164,7 +164,7 @@ impl Session {
             .map(|groups| Part::new(groups, task.prompts, self.policy.spec()))
             .collect::<Result<Vec<Part<'_>>>>()?;
         let rate = rates.rate(self.step + 1);
-        let mut figures = Figures::new(&groups, self.controller.beta);
+        let mut figures = Figures::new(&groups, settings.objective.is_offline());
         if reuse == (1, 1) && self.critic.is_none() {
             self.once(&parts, settings, rate, habits, &mut figures)?;
         } else {
@@ -324,13 +324,13 @@ impl Session {
                 let mut whole: Option<Gradients> = None;
                 let mut responses = 0;
                 for (part, plans) in parts.iter().zip(plans) {
-                    let mut rule = |found: &[Option<RowStats>]| -> Vec<RowGrad> {
-                        part.answers(found, plans, &mut |plan, now| {
-                            figures.ratio(now.log_prob - plan.old);
-                            objective.token(plan, now, settings.kl)
-                        })
+                    let of_rows = part.of_rows(plans);
+                    let mut rule = |row: usize, now: RowStats| -> RowGrad {
+                        let plan = of_rows[row];
+                        figures.ratio(now.log_prob - plan.old);
+                        objective.token(plan, now, settings.kl)
                     };
-                    let found = self.gradients(part, Rule::Batch(&mut rule), settings, habits)?;
+                    let found = self.gradients(part, Rule::Row(&mut rule), settings, habits)?;
                     responses += part.responses();
                     match &mut whole {
                         Some(whole) => whole.merge(found),

@@ -109,6 +109,15 @@ impl<'a> Part<'a> {
         plans
     }
 
+    /// The plan of every row; nothing where no response's token is predicted.
+    pub(super) fn of_rows(&self, plans: &[Vec<Plan>]) -> Vec<Plan> {
+        let mut of_rows = vec![Plan::default(); self.targets.len()];
+        for (rows, plans) in self.rows().zip(plans) {
+            of_rows[rows].copy_from_slice(plans);
+        }
+        of_rows
+    }
+
     /// One answer for each row, asked of the rows that have a target.
     pub(super) fn answers(
         &self,

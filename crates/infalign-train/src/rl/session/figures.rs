@@ -45,10 +45,13 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    pub(super) fn new(groups: &[Group], _: f64) -> Self {
-        let mut new = Self::default();
+    /// Of a step's groups; of the base's own rollouts (`offline`) no KL of the policy can be told.
+    pub(super) fn new(groups: &[Group], offline: bool) -> Self {
+        let mut new = Self {
+            offline,
+            ..Self::default()
+        };
         for group in groups {
-            new.offline |= group.rollouts.iter().all(|r| r.text.is_empty());
             for r in &group.rollouts {
                 new.responses += 1.0;
                 new.tokens += r.tokens.len() as f64;
