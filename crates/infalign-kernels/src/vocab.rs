@@ -6,7 +6,7 @@
 //! - `log_prob` = log p(y), `log_sum_exp` = ln Σ eᶻ, `entropy` H = −Σ p log p;
 //! - with a reference head q of the same vocabulary: `kl` = KL = Σ p (log p − log q), `ref_log_prob` = log q(y).
 //!
-//! [`head_loss`] gives the gradient of the sum over rows of losses f(log p(y), KL, H, CE), CE = −Σ q log p, of which the caller gives the partial
+//! [`head_loss`] and [`head_loss_together`] give the gradient of the sum over rows of losses f(log p(y), KL, H, CE), CE = −Σ q log p, of which the caller gives the partial
 //! derivatives f₁ to f₄ for every row: ∂f/∂z = f₁ (1\[y\] − p) + f₂ p (log p − log q − KL) − f₃ p (log p + H) + f₄ (p − q), then
 //! ∂f/∂l = ∂f/∂z (1 − tanh²(l / c)) / T. Cross-entropy is f = −log p(y), f₁ = −1; policy gradients, clipped ratios, exact KL penalties and
 //! projections onto the reference (f₄) are as short. The reference is held fixed; without one f₂ and f₄ count for nothing.
@@ -34,6 +34,9 @@ use softmax::{Measured, Shaping, divergence, gradient};
 
 mod chunk;
 mod softmax;
+
+/// Logits that [`head_loss_together`] keeps for its plan, of both heads: 64 MiB.
+pub const KEPT: usize = 1 << 24;
 
 /// The target of rows that are left out.
 pub const IGNORED: i32 = -100;
@@ -143,6 +146,15 @@ struct Buffers {
     d_hidden: Aligned,
 }
 
+impl Buffers {
+    fn fill(&mut self, policy: &Head<'_>, reference: Option<&Head<'_>>, rows: &[usize]) {
+        self.policy.fill(policy, rows);
+        if let Some(reference) = reference {
+            self.reference.fill(reference, rows);
+        }
+    }
+}
+
 thread_local! {
     static BUFFERS: RefCell<Buffers> = RefCell::default();
 }
@@ -175,93 +187,177 @@ pub fn head_loss(
     gradients: HeadGradients<'_>,
     stats: &mut [RowStats],
 ) -> f64 {
-    let HeadGradients {
-        hidden: d_hidden,
-        weight: mut d_weight,
-        bias: mut d_bias,
-    } = gradients;
-    let Head { vocab, dim, .. } = *policy;
-    assert_eq!(
-        d_hidden.len(),
-        policy.hidden.len(),
-        "length of the hidden states' gradient"
-    );
-    assert!(
-        d_weight.as_ref().is_none_or(|d| d.len() == vocab * dim),
-        "length of dW"
-    );
-    assert!(
-        d_bias.as_ref().is_none_or(|d| d.len() == vocab),
-        "length of the bias' gradient"
-    );
-    d_hidden.fill(0.0);
-    let mut loss = 0.0_f64;
+    let mut totals = Totals::new(policy, gradients);
     measure(
         policy,
         reference,
         targets,
         stats,
         |buffers, rows, stats, has_reference| {
-            let mut wanted = Vec::with_capacity(rows.len());
-            for row in rows {
-                let answer = objective(*row, stats[*row]);
-                loss += f64::from(answer.loss);
-                let RowStats { kl, entropy, .. } = stats[*row];
-                wanted.push((
-                    Measured {
-                        target: targets[*row] as usize,
-                        kl,
-                        entropy,
-                    },
-                    answer,
-                ));
-            }
-            let Buffers {
-                policy: chunk,
-                reference,
-                d_hidden: scratch,
-            } = buffers;
-            let normalisers = core::mem::take(&mut chunk.normalisers);
-            let each = |(at, z): (usize, &mut [f32])| {
-                let against = has_reference.then(|| reference.row(at));
-                let (measured, answer) = wanted[at];
-                gradient(
-                    (z, normalisers[at].0),
-                    against,
-                    policy.shaping(),
-                    measured,
-                    answer,
-                );
-            };
-            let logits = chunk.logits_mut();
-            if in_parallel(logits.len()) {
-                logits
-                    .par_chunks_exact_mut(vocab)
-                    .enumerate()
-                    .for_each(each);
-            } else {
-                logits.chunks_exact_mut(vocab).enumerate().for_each(each);
-            }
-            chunk.normalisers = normalisers;
-            let dims = Dims {
-                rows: rows.len(),
-                outputs: vocab,
-                inputs: dim,
-            };
-            let d_rows = scratch.at_least(rows.len() * dim);
-            linear_backward_input(dims, chunk.logits(), policy.weight, false, d_rows);
-            for (at, row) in rows.iter().enumerate() {
-                d_hidden[row * dim..][..dim].copy_from_slice(&d_rows[at * dim..][..dim]);
-            }
-            if let Some(d_weight) = &mut d_weight {
-                linear_backward_weight(dims, chunk.logits(), chunk.hidden(), true, d_weight);
-            }
-            if let Some(d_bias) = &mut d_bias {
-                linear_backward_bias(dims, chunk.logits(), true, d_bias);
-            }
+            let answers = rows.iter().map(|row| objective(*row, stats[*row]));
+            let wanted = wanted(rows, targets, stats, answers);
+            totals.add(policy, buffers, rows, &wanted, has_reference);
         },
     );
-    loss
+    totals.loss
+}
+
+/// The same for losses of rows that depend on other rows: `plan` is asked once, of the statistics of all rows, and answers for every row; what it
+/// says of ignored rows is left aside.
+///
+/// Logits of up to [`KEPT`] numbers wait for the plan; the others are computed a second time.
+///
+/// # Panics
+/// As [`head_loss`], or if the plan's length is not the number of rows.
+pub fn head_loss_together(
+    policy: &Head<'_>,
+    reference: Option<&Head<'_>>,
+    targets: &[i32],
+    plan: &mut dyn FnMut(&[RowStats]) -> Vec<RowGrad>,
+    gradients: HeadGradients<'_>,
+    stats: &mut [RowStats],
+) -> f64 {
+    let mut totals = Totals::new(policy, gradients);
+    let heads = 1 + usize::from(reference.is_some());
+    let mut room = KEPT;
+    // Of each chunk its rows, and its logits if there is room.
+    let mut waiting: Vec<(Vec<usize>, Option<Buffers>)> = Vec::new();
+    measure(policy, reference, targets, stats, |buffers, rows, _, _| {
+        let size = heads * rows.len() * policy.vocab;
+        let kept = (size <= room).then(|| {
+            room -= size;
+            core::mem::take(buffers)
+        });
+        waiting.push((rows.to_vec(), kept));
+    });
+    let answers = plan(stats);
+    assert_eq!(answers.len(), targets.len(), "length of the plan");
+    for (rows, kept) in waiting {
+        let mut buffers = kept.unwrap_or_else(|| {
+            let mut buffers = BUFFERS.take();
+            buffers.fill(policy, reference, &rows);
+            buffers
+        });
+        let wanted = wanted(&rows, targets, stats, rows.iter().map(|row| answers[*row]));
+        totals.add(policy, &mut buffers, &rows, &wanted, reference.is_some());
+        BUFFERS.set(buffers);
+    }
+    totals.loss
+}
+
+/// What a row's gradient needs: what was measured, and what the objective answered.
+type Wanted = (Measured, RowGrad);
+
+fn wanted(
+    rows: &[usize],
+    targets: &[i32],
+    stats: &[RowStats],
+    answers: impl Iterator<Item = RowGrad>,
+) -> Vec<Wanted> {
+    let one = |(row, answer): (&usize, RowGrad)| {
+        let RowStats { kl, entropy, .. } = stats[*row];
+        let target = targets[*row] as usize;
+        let measured = Measured {
+            target,
+            kl,
+            entropy,
+        };
+        (measured, answer)
+    };
+    rows.iter().zip(answers).map(one).collect()
+}
+
+/// The loss and its gradients, chunk by chunk.
+struct Totals<'a> {
+    loss: f64,
+    gradients: HeadGradients<'a>,
+}
+
+impl<'a> Totals<'a> {
+    fn new(policy: &Head<'_>, gradients: HeadGradients<'a>) -> Self {
+        let HeadGradients {
+            hidden,
+            weight,
+            bias,
+        } = &gradients;
+        let Head { vocab, dim, .. } = *policy;
+        assert_eq!(
+            hidden.len(),
+            policy.hidden.len(),
+            "length of the hidden states' gradient"
+        );
+        assert!(
+            weight.as_ref().is_none_or(|d| d.len() == vocab * dim),
+            "length of dW"
+        );
+        assert!(
+            bias.as_ref().is_none_or(|d| d.len() == vocab),
+            "length of the bias' gradient"
+        );
+        gradients.hidden.fill(0.0);
+        Self {
+            loss: 0.0,
+            gradients,
+        }
+    }
+
+    /// Adds a chunk, whose logits become their gradients.
+    fn add(
+        &mut self,
+        policy: &Head<'_>,
+        buffers: &mut Buffers,
+        rows: &[usize],
+        wanted: &[Wanted],
+        has_reference: bool,
+    ) {
+        let Head { vocab, dim, .. } = *policy;
+        for (_, answer) in wanted {
+            self.loss += f64::from(answer.loss);
+        }
+        let Buffers {
+            policy: chunk,
+            reference,
+            d_hidden: scratch,
+        } = buffers;
+        let normalisers = core::mem::take(&mut chunk.normalisers);
+        let each = |(at, z): (usize, &mut [f32])| {
+            let against = has_reference.then(|| reference.row(at));
+            let (measured, answer) = wanted[at];
+            gradient(
+                (z, normalisers[at].0),
+                against,
+                policy.shaping(),
+                measured,
+                answer,
+            );
+        };
+        let logits = chunk.logits_mut();
+        if in_parallel(logits.len()) {
+            logits
+                .par_chunks_exact_mut(vocab)
+                .enumerate()
+                .for_each(each);
+        } else {
+            logits.chunks_exact_mut(vocab).enumerate().for_each(each);
+        }
+        chunk.normalisers = normalisers;
+        let dims = Dims {
+            rows: rows.len(),
+            outputs: vocab,
+            inputs: dim,
+        };
+        let d_rows = scratch.at_least(rows.len() * dim);
+        linear_backward_input(dims, chunk.logits(), policy.weight, false, d_rows);
+        for (at, row) in rows.iter().enumerate() {
+            self.gradients.hidden[row * dim..][..dim].copy_from_slice(&d_rows[at * dim..][..dim]);
+        }
+        if let Some(d_weight) = &mut self.gradients.weight {
+            linear_backward_weight(dims, chunk.logits(), chunk.hidden(), true, d_weight);
+        }
+        if let Some(d_bias) = &mut self.gradients.bias {
+            linear_backward_bias(dims, chunk.logits(), true, d_bias);
+        }
+    }
 }
 
 /// Fills `stats` chunk by chunk, and hands each chunk on while its logits exist.
@@ -294,10 +390,7 @@ fn measure(
     // Taken, not borrowed: the thread may work for someone else's head while it waits for others.
     let mut buffers = BUFFERS.take();
     for rows in rows.chunks(rows_at_a_time(policy.vocab)) {
-        buffers.policy.fill(policy, rows);
-        if let Some(reference) = reference {
-            buffers.reference.fill(reference, rows);
-        }
+        buffers.fill(policy, reference, rows);
         let one = |at: usize| {
             let target = targets[rows[at]] as usize;
             let mut stats = buffers.policy.stats(at, target);

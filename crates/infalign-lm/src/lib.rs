@@ -37,7 +37,7 @@ pub use error::{Error, Kind, Result};
 pub use folder::Folder;
 pub use memory::keep_buffers;
 pub use model::Decoder;
-pub use ops::head::{RowGrad, RowStats};
+pub use ops::head::{RowGrad, RowStats, Rule};
 pub use replace::check_target;
 pub use rope::Rotary;
 pub use score::{Scored, Sequence, classify, measure, score, token_values};
@@ -47,7 +47,7 @@ pub use spec::{
 pub use tensors::{AdapterTarget, TensorRule};
 pub use tokenizer::Tokenizer;
 pub use train::{
-    AdamW, AdamWConfig, Gradients, Objective, Rule, ScoreGrad, Update, gradients, score_gradients,
+    AdamW, AdamWConfig, Gradients, Objective, ScoreGrad, Update, gradients, score_gradients,
 };
 pub use train_bpe::train_bpe;
 pub use weights::{Adapter, AdapterMatrix, Dtype, Weights, WriteOptions, write_weights};

@@ -160,6 +160,8 @@ pub struct TrainConfig {
     pub clip: f64,
     /// How fast β answers to the KL; see `infalign train`.
     pub gain: f64,
+    /// How much more KL costs above its budget, at once: β times (KL/budget) to this power. 0 leaves it to `gain`; 2 holds policies that waste KL.
+    pub brake: f64,
     /// A fixed β instead of the budget's controller.
     pub beta: Option<f64>,
     /// Whether the trained policy is put exactly on its budget, by a line from the base through it.
@@ -283,6 +285,7 @@ impl Default for TrainConfig {
             floor: 0.1,
             clip: 1.0,
             gain: 0.05,
+            brake: 0.0,
             beta: None,
             land: true,
             held_out_every: 20,

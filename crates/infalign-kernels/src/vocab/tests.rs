@@ -189,6 +189,76 @@ fn run(policy: &Head<'_>, reference: Option<&Head<'_>>, targets: &[i32]) -> Outc
     outcome
 }
 
+/// The same of `head_loss_together`, whose plan also sees that it is given all rows.
+fn run_together(policy: &Head<'_>, reference: Option<&Head<'_>>, targets: &[i32]) -> Outcome {
+    let mut outcome = Outcome {
+        loss: 0.0,
+        hidden: vec![f32::NAN; policy.hidden.len()],
+        weight: vec![0.0; policy.weight.len()],
+        bias: vec![0.0; policy.vocab],
+        stats: vec![RowStats::default(); targets.len()],
+    };
+    let gradients = HeadGradients {
+        hidden: &mut outcome.hidden,
+        weight: Some(&mut outcome.weight),
+        bias: Some(&mut outcome.bias),
+    };
+    let mut plan = |stats: &[RowStats]| -> Vec<RowGrad> {
+        assert_eq!(stats.len(), targets.len());
+        (0..).zip(stats).map(|(n, s)| answer(n, *s)).collect()
+    };
+    outcome.loss = head_loss_together(
+        policy,
+        reference,
+        targets,
+        &mut plan,
+        gradients,
+        &mut outcome.stats,
+    );
+    outcome
+}
+
+fn same_bits(a: &Outcome, b: &Outcome) {
+    assert_eq!(a.loss.to_bits(), b.loss.to_bits());
+    assert_eq!(bits(&a.hidden), bits(&b.hidden));
+    assert_eq!(bits(&a.weight), bits(&b.weight));
+    assert_eq!(bits(&a.bias), bits(&b.bias));
+    assert_eq!(a.stats, b.stats);
+}
+
+#[test]
+fn rows_planned_together_give_the_bits_of_rows_planned_alone() {
+    for (rows, vocab, with_reference) in [(0, 3, true), (7, 33, true), (1200, 5, false)] {
+        let (policy, other) = (owned(rows, vocab, 3, 4), owned(rows, vocab, 3, 9));
+        let other = Owned {
+            soft_cap: policy.soft_cap,
+            temperature: policy.temperature,
+            ..other
+        };
+        let mut targets: Vec<i32> = (0..rows).map(|r| (r % vocab) as i32).collect();
+        if rows > 2 {
+            targets[2] = IGNORED;
+        }
+        let reference = with_reference.then(|| other.head());
+        same_bits(
+            &run(&policy.head(), reference.as_ref(), &targets),
+            &run_together(&policy.head(), reference.as_ref(), &targets),
+        );
+    }
+}
+
+#[test]
+fn logits_that_find_no_room_are_computed_again() {
+    let (rows, vocab) = (1100, 8000);
+    assert!(2 * rows * vocab > KEPT);
+    let (policy, reference) = (owned(rows, vocab, 1, 5), owned(rows, vocab, 1, 25));
+    let targets: Vec<i32> = (0..rows as i32).collect();
+    same_bits(
+        &run(&policy.head(), Some(&reference.head()), &targets),
+        &run_together(&policy.head(), Some(&reference.head()), &targets),
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 

@@ -36,8 +36,14 @@ pub(crate) struct Found {
     pub(crate) d_matrix: Option<Tensor<2>>,
 }
 
-/// A row's loss and its derivatives, from the row's number and what was found there.
-pub(crate) type Row<'a> = &'a mut dyn FnMut(usize, RowStats) -> RowGrad;
+/// How rows' losses follow from what is found at the rows.
+pub enum Rule<'a> {
+    /// A row's loss and its derivatives, from the row's number and what was found there; asked in row order.
+    Row(&'a mut dyn FnMut(usize, RowStats) -> RowGrad),
+    /// Those of all rows at once, from what was found at all of them: a row's may depend on later rows (a KL still to go, say). One answer for
+    /// each row, with or without a target. Logits beyond 64 MiB, and all on a GPU, are computed twice.
+    Batch(&'a mut dyn FnMut(&[Option<RowStats>]) -> Vec<RowGrad>),
+}
 
 /// The loss of rows `hidden (rows, dim)` under the head `matrix (vocabulary, dim)`, with its gradients.
 ///
@@ -47,14 +53,29 @@ pub(crate) fn loss(
     hidden: &Tensor<2>,
     matrix: &Weight,
     rows: &Rows<'_>,
-    row: Row<'_>,
+    rule: Rule<'_>,
     want_matrix: bool,
 ) -> Result<Found> {
     check(hidden, matrix, rows)?;
     if fused::is_cpu(&hidden.device()) {
-        return Ok(on_cpu(hidden, matrix, rows, row, want_matrix));
+        return on_cpu(hidden, matrix, rows, rule, want_matrix);
     }
-    Ok(composed(hidden, matrix, rows, row, want_matrix))
+    match rule {
+        Rule::Row(row) => Ok(composed(hidden, matrix, rows, row, want_matrix)),
+        Rule::Batch(plan) => {
+            let answers = answered(plan(&measure(hidden, matrix, rows)?), rows)?;
+            let mut row = |n: usize, _: RowStats| answers[n];
+            Ok(composed(hidden, matrix, rows, &mut row, want_matrix))
+        }
+    }
+}
+
+fn answered(answers: Vec<RowGrad>, rows: &Rows<'_>) -> Result<Vec<RowGrad>> {
+    let (found, wanted) = (answers.len(), rows.targets.len());
+    if found != wanted {
+        return Err(Error::bug(format!("{found} answers for {wanted} rows")));
+    }
+    Ok(answers)
 }
 
 /// The figures of rows, without gradients; `None` where there is no target.
@@ -101,9 +122,9 @@ fn on_cpu(
     hidden: &Tensor<2>,
     matrix: &Weight,
     rows: &Rows<'_>,
-    row: Row<'_>,
+    rule: Rule<'_>,
     want_matrix: bool,
-) -> Found {
+) -> Result<Found> {
     let [count, dim] = hidden.dims();
     let device = hidden.device();
     let targets = targets(rows);
@@ -116,24 +137,35 @@ fn on_cpu(
             weight: d_matrix.as_deref_mut(),
             bias: None,
         };
-        vocab::head_loss(
-            &policy,
-            reference.as_ref(),
-            &targets,
-            row,
-            gradients,
-            &mut stats,
-        )
-    });
+        let reference = reference.as_ref();
+        match rule {
+            Rule::Row(row) => Ok(vocab::head_loss(
+                &policy, reference, &targets, row, gradients, &mut stats,
+            )),
+            Rule::Batch(plan) => {
+                let mut failed = None;
+                let mut plan = |stats: &[RowStats]| {
+                    answered(plan(&there(stats, rows)), rows).unwrap_or_else(|e| {
+                        failed = Some(e);
+                        vec![RowGrad::default(); count]
+                    })
+                };
+                let loss = vocab::head_loss_together(
+                    &policy, reference, &targets, &mut plan, gradients, &mut stats,
+                );
+                failed.map_or(Ok(loss), Err)
+            }
+        }
+    })?;
     let tensor = |values: Vec<f32>, rows: usize| {
         Tensor::from_data(TensorData::new(values, [rows, dim]), &device)
     };
-    Found {
+    Ok(Found {
         loss,
         stats: there(&stats, rows),
         d_hidden: tensor(d_hidden, count),
         d_matrix: d_matrix.map(|d| tensor(d, matrix.tensor.dims()[0])),
-    }
+    })
 }
 
 fn measure_on_cpu(hidden: &Tensor<2>, matrix: &Weight, rows: &Rows<'_>) -> Vec<Option<RowStats>> {
@@ -217,7 +249,7 @@ fn composed(
     hidden: &Tensor<2>,
     matrix: &Weight,
     rows: &Rows<'_>,
-    row: Row<'_>,
+    row: &mut dyn FnMut(usize, RowStats) -> RowGrad,
     want_matrix: bool,
 ) -> Found {
     let device = hidden.device();

@@ -14,14 +14,12 @@ use crate::{
     open_device,
     ops::{
         fused::{composed, is_cpu},
-        head::{RowGrad, RowStats},
+        head::{RowGrad, RowStats, Rule},
     },
     score::{Sequence, classify, score, token_values},
     spec::{Head, Spec},
     tensors::TensorRule,
-    train::{
-        AdamW, AdamWConfig, Gradients, Objective, Rule, ScoreGrad, gradients, score_gradients,
-    },
+    train::{AdamW, AdamWConfig, Gradients, Objective, ScoreGrad, gradients, score_gradients},
     weights::{Adapter, Weights, named::Named},
 };
 

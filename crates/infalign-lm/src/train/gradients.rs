@@ -7,10 +7,10 @@ use burn::Tensor;
 
 use crate::{
     batch::Batch,
-    error::{Error, Result},
+    error::Result,
     model::Decoder,
     ops::{
-        head::{self, RowGrad, RowStats, Rows},
+        head::{self, RowStats, Rows, Rule},
         known::known,
     },
 };
@@ -50,15 +50,6 @@ pub struct Objective<'a> {
     pub temperature: f32,
     /// What each row's loss is.
     pub rule: Rule<'a>,
-}
-
-/// How rows' losses follow from what is found at the rows.
-pub enum Rule<'a> {
-    /// A row's loss and its derivatives, from the row's number and what was found there; asked in row order.
-    Row(&'a mut dyn FnMut(usize, RowStats) -> RowGrad),
-    /// Those of all rows at once, from what was found at all of them: a row's may depend on later rows (a KL still to go, say). One answer for
-    /// each row, with or without a target. Costs a second product with the head's matrix.
-    Batch(&'a mut dyn FnMut(&[Option<RowStats>]) -> Vec<RowGrad>),
 }
 
 /// The loss of `batch` and its gradients with respect to the model's leaves.
@@ -162,21 +153,7 @@ fn head_loss(
 ) -> Result<(f64, Vec<Option<RowStats>>, Tensor<2>)> {
     let matrix = taped.head().tensor.clone();
     let (inner, head) = (hidden.clone().inner(), taped.head().inner());
-    let found = match rule {
-        Rule::Row(row) => head::loss(&inner, &head, rows, row, matrix.is_tracked())?,
-        Rule::Batch(plan) => {
-            let answers = plan(&head::measure(&inner, &head, rows)?);
-            if answers.len() != rows.targets.len() {
-                return Err(Error::bug(format!(
-                    "{} answers for {} rows",
-                    answers.len(),
-                    rows.targets.len()
-                )));
-            }
-            let mut row = |n: usize, _: RowStats| answers[n];
-            head::loss(&inner, &head, rows, &mut row, matrix.is_tracked())?
-        }
-    };
+    let found = head::loss(&inner, &head, rows, rule, matrix.is_tracked())?;
     let scalar = match found.d_matrix {
         Some(d) => known(
             found.loss as f32,

@@ -5,6 +5,6 @@ mod optimiser;
 mod scores;
 mod state;
 
-pub use gradients::{Gradients, Objective, Rule, gradients};
+pub use gradients::{Gradients, Objective, gradients};
 pub use optimiser::{AdamW, AdamWConfig, Update};
 pub use scores::{ScoreGrad, score_gradients};

@@ -221,6 +221,8 @@ impl Config {
         )?;
         expect(t.clip >= 0.0, "train.clip", &t.clip, "0 or more")?;
         expect(positive(t.gain), "train.gain", &t.gain, "a number above 0")?;
+        let brake = t.brake >= 0.0 && t.brake.is_finite();
+        expect(brake, "train.brake", &t.brake, "0 or more")?;
         expect(
             t.beta.is_none_or(positive),
             "train.beta",

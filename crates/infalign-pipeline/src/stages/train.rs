@@ -225,6 +225,7 @@ pub(crate) fn settings(config: &Config, variant: &Variant) -> Result<Settings> {
             beta: variant.beta,
             hold: t.steps / 4,
             gain: t.gain,
+            brake: t.brake,
         }),
     };
     // The same draws for every variant of a seed: differences between policies are then of the reward.

@@ -3,10 +3,12 @@
 //! ```text
 //! e_s = ln(K̂_s · ρ / budget),        K̂: running mean of the step's exact KL (training prompts), ρ: held-out KL / K̂ when last measured
 //! β_{s+1} = β_s · exp(gain · clip(e_s, ±1))        once the policy has had `hold` steps to answer to the first β
+//! charged in step s + 1:  β_{s+1} · exp(brake · max(e_s, 0))
 //! ```
 //!
 //! The first β should be `design`'s for the budget: then the controller has only to mend what the policy class and the optimiser miss. From a
-//! β far off it needs its whole run to arrive.
+//! β far off it needs its whole run to arrive. A policy that wastes most of its KL overshoots at design's β, which counts on all of it being spent
+//! on reward; the brake answers at once, and only above the budget.
 
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +36,8 @@ pub struct Budget {
     pub hold: u64,
     /// How fast it moves: the change of ln β in a step at an error of a factor e.
     pub gain: f64,
+    /// How much more KL costs above the budget, at once: the power of K̂ρ/budget by which β is multiplied; 0 or more.
+    pub brake: f64,
 }
 
 impl Price {
@@ -48,10 +52,14 @@ impl Price {
 
     /// The budget, if there is one.
     #[must_use]
-    pub const fn budget(&self) -> Option<f64> {
+    pub fn budget(&self) -> Option<f64> {
+        self.of_budget().map(|budget| budget.kl)
+    }
+
+    const fn of_budget(&self) -> Option<&Budget> {
         match self {
             Self::Beta(_) => None,
-            Self::Budget(budget) => Some(budget.kl),
+            Self::Budget(budget) => Some(budget),
         }
     }
 
@@ -70,6 +78,13 @@ impl Price {
         if let Self::Budget(budget) = self {
             positive("kl", budget.kl)?;
             positive("gain", budget.gain)?;
+            if !(budget.brake >= 0.0 && budget.brake.is_finite()) {
+                return Err(Error::Setting {
+                    field: "brake",
+                    value: budget.brake.to_string(),
+                    allowed: "0 or more",
+                });
+            }
         }
         Ok(())
     }
@@ -98,6 +113,18 @@ impl Controller {
         }
     }
 
+    /// ln of the running KL over the budget; 0 before the first step.
+    fn error(&self, budget: &Budget) -> f64 {
+        self.kl.map_or(0.0, |kl| (kl * self.ratio / budget.kl).ln())
+    }
+
+    /// What the next step's KL costs: β, and more of it above the budget.
+    pub(super) fn charged(&self, price: &Price) -> f64 {
+        price.of_budget().map_or(self.beta, |budget| {
+            self.beta * (budget.brake * self.error(budget).max(0.0)).exp()
+        })
+    }
+
     /// Takes in the KL of step `step` (from 1).
     pub(super) fn step(&mut self, price: &Price, step: u64, kl: f64) {
         // Sampled: a mean of few can be slightly negative only by rounding.
@@ -107,7 +134,7 @@ impl Controller {
         if let Price::Budget(budget) = price
             && step >= budget.hold
         {
-            let error = (mean * self.ratio / budget.kl).ln().clamp(-1.0, 1.0);
+            let error = self.error(budget).clamp(-1.0, 1.0);
             self.beta *= (budget.gain * error).exp();
         }
     }
@@ -146,6 +173,7 @@ mod tests {
         beta: 0.1,
         hold: 3,
         gain: 0.05, // `train.gain`'s default
+        brake: 0.0,
     });
 
     #[test]
@@ -171,6 +199,22 @@ mod tests {
             }
         }
         assert!((1.2 * kl / 0.5 - 1.0).abs() < 0.02, "{kl} at {}", c.beta);
+    }
+
+    #[test]
+    fn the_brake_answers_at_once_and_only_above_the_budget() {
+        let braked = Price::Budget(Budget {
+            brake: 2.0,
+            hold: 100,
+            ..*BUDGET.of_budget().unwrap()
+        });
+        let mut c = Controller::new(&braked);
+        assert_eq!(c.charged(&braked), 0.1);
+        c.step(&braked, 1, 0.25);
+        assert_eq!(c.charged(&braked), 0.1);
+        c.kl = Some(1.0);
+        assert!((c.charged(&braked) - 0.4).abs() < 1e-12); // (1.0 / 0.5)²
+        assert_eq!((c.beta, c.charged(&BUDGET)), (0.1, 0.1));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A reinforcement-learning run between two steps: policy, optimiser, place in the prompts and price, which a checkpoint holds in full.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, time::Instant};
 
 use infalign_data::write_atomic;
 use infalign_lm::{
@@ -45,6 +45,20 @@ pub struct Session {
     controller: Controller,
     /// Updates from fresh samples.
     step: u64,
+    spent: Spent,
+}
+
+/// Seconds of the step that is being taken.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spent {
+    sampling: f64,
+    rewards: f64,
+    /// The optimiser's.
+    update: f64,
+}
+
+fn lap(begun: Instant) -> f64 {
+    begun.elapsed().as_secs_f64()
 }
 
 /// Responses to one prompt, with their rewards.
@@ -72,6 +86,7 @@ impl Session {
             controller: Controller::new(&settings.price),
             policy,
             step: 0,
+            spent: Spent::default(),
         })
     }
 
@@ -111,6 +126,7 @@ impl Session {
             controller,
             policy,
             step: state.step,
+            spent: Spent::default(),
         })
     }
 
@@ -146,6 +162,7 @@ impl Session {
         rates: &Rates,
         habits: &Habits,
     ) -> Result<(Metrics, usize)> {
+        self.spent = Spent::default();
         let chosen: Vec<usize> = self
             .order
             .next_batch(settings.prompts)
@@ -164,12 +181,14 @@ impl Session {
             .map(|groups| Part::new(groups, task.prompts, self.policy.spec()))
             .collect::<Result<Vec<Part<'_>>>>()?;
         let rate = rates.rate(self.step + 1);
+        let begun = Instant::now();
         let mut figures = Figures::new(&groups, settings.objective.is_offline());
         if reuse == (1, 1) && self.critic.is_none() {
             self.once(&parts, settings, rate, habits, &mut figures)?;
         } else {
             self.again(&parts, settings, rate, habits, &mut figures)?;
         }
+        let learned = lap(begun);
         self.step += 1;
         let kl = figures.kl();
         if !settings.objective.is_offline() {
@@ -179,7 +198,11 @@ impl Session {
         let metrics = figures
             .metrics(self.step)
             .value("learning_rate", rate)
-            .value("beta", self.controller.beta);
+            .value("beta", self.controller.beta)
+            .timing("seconds/sampling", self.spent.sampling)
+            .timing("seconds/rewards", self.spent.rewards)
+            .timing("seconds/gradients", learned - self.spent.update)
+            .timing("seconds/update", self.spent.update);
         Ok((metrics, tokens))
     }
 
@@ -190,6 +213,7 @@ impl Session {
         settings: &Settings,
         chosen: &[usize],
     ) -> Result<Vec<Group>> {
+        let begun = Instant::now();
         let prompts: Vec<&Prompt> = chosen.iter().map(|&p| &task.prompts[p]).collect();
         let first = usize::try_from(self.step).unwrap_or(usize::MAX) * settings.samples;
         let draws = draws(task.policy, settings)?;
@@ -203,10 +227,13 @@ impl Session {
         for (&prompt, group) in chosen.iter().zip(&drawn) {
             asked.extend(group.iter().map(|r| (prompt, r.text.as_str())));
         }
+        self.spent.sampling += lap(begun);
+        let begun = Instant::now();
         let raw = task.rewards.raw(&asked)?;
+        self.spent.rewards += lap(begun);
         check_rewards(&raw, &asked, task.prompts)?;
         let mut rest = raw.as_slice();
-        let beta = self.controller.beta;
+        let beta = self.controller.charged(&settings.price);
         let group = |(&prompt, rollouts): (&usize, Vec<Rollout>)| {
             let (own, other) = rest.split_at(rollouts.len());
             rest = other;
@@ -376,6 +403,7 @@ impl Session {
         rate: f64,
         figures: &mut Figures,
     ) -> Result<()> {
+        let begun = Instant::now();
         let whole = whole.ok_or_else(|| Error::Bug {
             what: "a step without responses".to_owned(),
         })?;
@@ -385,6 +413,7 @@ impl Session {
             .optimiser
             .update(&mut self.policy, whole, scale, rate)?;
         figures.update(update);
+        self.spent.update += lap(begun);
         Ok(())
     }
 

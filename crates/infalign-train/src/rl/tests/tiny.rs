@@ -180,6 +180,7 @@ pub(super) fn settings() -> Settings {
             beta: 0.2,
             hold: 1,
             gain: 0.1,
+            brake: 0.0,
         }),
         reward: "test".to_owned(),
         sampling: Sampling {
