@@ -8,9 +8,9 @@ use infalign_data::{Fingerprint, RecordOptions, RunDir, Turns, read_preferences}
 use infalign_lm::Folder;
 use infalign_reward::{Dress, Reading};
 use infalign_train::{
-    Decay, Schedule, Warmup,
-    preference::{self, Outcome, Pair, PreferenceRun, Settings, Start, write_reward_model},
-    supervised::{Habits, Surroundings},
+    Decay, Habits, Outcome, Schedule, Surroundings, Warmup,
+    preference::{self, Pair, PreferenceRun, Settings, Start},
+    write_reward_model,
 };
 
 use super::{base::BasePolicy, remove_checkpoints, rollouts::sharded, write_json};
