@@ -378,6 +378,7 @@ pub(super) fn open(
         seed,
         config,
         inputs,
+        root: Path::new(""),
     };
     let existing = if overwrite {
         Existing::Overwrite

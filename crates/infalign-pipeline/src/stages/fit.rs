@@ -46,7 +46,7 @@ pub(crate) fn fit(
     let folder = if fit.model.is_empty() {
         base.folder.clone()
     } else {
-        Folder::open(&fit.model)?
+        Folder::open(config.at(&fit.model))?
     };
     let reading = Reading::new(&folder, Dress::Auto, false)?;
     let (pairs, source) = if fit.preferences == TAVERN {
@@ -189,7 +189,7 @@ fn annotated(
 /// Pairs of a file.
 fn recorded(config: &Config, reading: &Reading) -> Result<(Vec<Pair>, Fingerprint)> {
     let fit = &config.reward.fit;
-    let file = PathBuf::from(&fit.preferences);
+    let file = config.at(&fit.preferences);
     let mut pairs = Vec::new();
     for (number, row) in read_preferences(&file, &RecordOptions::default())?
         .take(fit.pairs)
