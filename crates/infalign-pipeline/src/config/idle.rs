@@ -100,22 +100,20 @@ fn rules(config: &Config) -> Vec<Rule> {
 pub(super) fn refuse(config: &Config, name: &str, set: &[String]) -> Result<()> {
     let (given, default) = (table(config)?, table(&Config::default())?);
     for rule in rules(config).into_iter().filter(|rule| rule.idle) {
-        let by_set = set.iter().find(|setting| {
+        let typed = set.iter().find_map(|setting| {
             let key = setting.split('=').next().unwrap_or_default().trim();
-            key.strip_prefix(rule.key)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            let rest = key.strip_prefix(rule.key)?;
+            (rest.is_empty() || rest.starts_with('.')).then_some((setting, key))
         });
         let changed = changed(rule.key, find(&given, rule.key), find(&default, rule.key));
-        let Some(key) = by_set
-            .and_then(|setting| setting.split('=').next())
-            .map(|key| key.trim().to_owned())
-            .or(changed)
-        else {
-            continue;
+        let (place, key) = match (typed, changed) {
+            (Some((setting, key)), _) => (format!("--set {setting}"), key.to_owned()),
+            (None, Some(key)) => (name.to_owned(), key),
+            (None, None) => continue,
         };
         let value = find(&given, &key).map_or_else(String::new, Value::to_string);
         return Err(Error::Config {
-            place: by_set.map_or_else(|| name.to_owned(), |setting| format!("--set {setting}")),
+            place,
             why: format!(
                 "{key} is {value}, which changes nothing: {}; {}",
                 rule.why, rule.remedy
