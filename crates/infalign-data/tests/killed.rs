@@ -22,6 +22,7 @@ fn pipeline(runs: &Path) -> Result<usize, Error> {
         seed: 1,
         config: &config,
         inputs: &[],
+        root: Path::new(""),
     };
     let mut run = RunDir::open(runs, "a", &identity, Existing::Resume)?;
     let mut done = 0;

@@ -37,9 +37,9 @@ impl Questions {
             held_out.truncate(p.held_out);
             (training, held_out)
         } else {
-            let mut all = file(p.file.as_ref(), folder)?;
+            let mut all = file(&config.at(&p.file), folder)?;
             let held_out = match &p.held_out_file {
-                Some(path) => file(path, folder)?,
+                Some(path) => file(&config.at(path), folder)?,
                 None => all.split_off(all.len().saturating_sub(p.held_out)),
             };
             (all, held_out)

@@ -1,11 +1,16 @@
 //! `infalign run`'s configuration: one strict record that is the TOML file, its JSON Schema, and the `--set` keys.
 //!
-//! Every field has a default; an empty file is the embedded task. Paths are relative to the file that names them.
+//! Every field has a default; an empty file is the embedded task. Paths are relative to the file that names them, and stay as they were typed:
+//! where a configuration lies is no part of a run.
 
 mod check;
+mod idle;
 mod read;
 
-use std::path::PathBuf;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,6 +40,9 @@ pub struct Config {
     pub train: TrainConfig,
     /// How they are measured.
     pub evaluate: EvaluateConfig,
+    /// The folder of the file, where relative paths begin.
+    #[serde(skip)]
+    root: PathBuf,
 }
 
 /// The base policy.
@@ -84,10 +92,10 @@ pub struct RewardConfig {
     pub train_on: String,
     /// Further rewards that only judge.
     pub judges: Vec<String>,
-    /// With a threshold, the jailbreak view: how often the worst of N responses falls below it by the training reward.
-    pub threshold: Option<f64>,
     /// The reward model that `fit` trains.
     pub fit: FitConfig,
+    /// The jailbreak view: for each reward named here (as in `train_on` or `judges`), how often the worst of N responses falls below the number.
+    pub thresholds: BTreeMap<String, f64>,
 }
 
 /// A reward model that the run trains.
@@ -182,8 +190,12 @@ pub struct TrainConfig {
 pub struct EvaluateConfig {
     /// Fresh responses of each policy, and of the base, to every held-out prompt.
     pub samples: usize,
-    /// Procedures that are executed; empty for those of the design with N = 1, 2, 4, 8, 16 of their kinds.
+    /// Procedures that are executed, `voting:N` among them; empty for those of the design with N = 1, 2, 4, 8, 16 of their kinds.
     pub procedures: Vec<String>,
+    /// How an answer is taken from a response for voting: a regular expression with one group; without it as reward `answer` does.
+    pub answers: Option<String>,
+    /// A policy by its name or its form of the reward, against which the others of its KL and seed are measured beside the base.
+    pub against: Option<String>,
     /// Held-out prompts whose responses stand in the report to read.
     pub shown: usize,
 }
@@ -231,8 +243,8 @@ impl Default for RewardConfig {
         Self {
             train_on: FIT.to_owned(),
             judges: vec![GOLD.to_owned()],
-            threshold: None,
             fit: FitConfig::default(),
+            thresholds: BTreeMap::new(),
         }
     }
 }
@@ -301,6 +313,8 @@ impl Default for EvaluateConfig {
         Self {
             samples: 32,
             procedures: Vec::new(),
+            answers: None,
+            against: None,
             shown: 8,
         }
     }
@@ -313,6 +327,28 @@ pub fn schema() -> serde_json::Value {
 }
 
 impl Config {
+    /// Whether the run trains a reward model.
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        self.rewards().any(|reward| reward == FIT)
+    }
+
+    /// The training reward, then those that only judge.
+    pub(crate) fn rewards(&self) -> impl Iterator<Item = &str> {
+        let judges = self.reward.judges.iter().map(String::as_str);
+        std::iter::once(self.reward.train_on.as_str()).chain(judges)
+    }
+
+    /// Where a path of the configuration leads from the working directory.
+    pub(crate) fn at(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.root.join(path)
+    }
+
+    /// The folder of the file, where relative paths begin.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// As TOML, every field written out.
     #[must_use]
     pub fn to_toml(&self) -> String {

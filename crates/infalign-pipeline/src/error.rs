@@ -66,7 +66,7 @@ impl Error {
             Self::Model(e) => e.kind(),
             Self::Training(e) => e.kind(),
             Self::Reward(e) => e.kind(),
-            Self::Tavern(_) => Kind::User,
+            Self::Tavern(e) => e.kind(),
             Self::Report(_) | Self::Interrupted { .. } => Kind::Environment,
             Self::Bug { .. } => Kind::Bug,
         }

@@ -59,7 +59,7 @@ fn measured(
         infalign_tavern::write_policy(scratch)?;
         scratch.to_owned()
     } else {
-        config.policy.model.clone().into()
+        config.at(&config.policy.model)
     };
     let base = base::at(&place, config, device)?;
     let questions = Questions::read(config, &base.folder)?;

@@ -1,12 +1,14 @@
 //! The rewards of a run: the training reward and those that only judge, opened once.
 
+use std::path::Path;
+
 use infalign_data::Fingerprint;
 use infalign_lm::Device;
 use infalign_reward::{Asked, Dress, ModelReward, Opening, RawReward, Reward, RewardSpec};
 
 use crate::{
     ask::Question,
-    config::{FIT, GOLD},
+    config::{Config, FIT, GOLD},
     error::{Error, Result},
 };
 
@@ -41,13 +43,21 @@ pub(crate) struct Judge {
 }
 
 impl Judge {
-    /// Opens a reward; `fitted` is where the run's own reward model lies.
-    pub(crate) fn open(text: &str, fitted: &std::path::Path, device: &Device) -> Result<Self> {
+    /// Opens a reward of the configuration; `fitted` is where the run's own reward model lies.
+    pub(crate) fn open(
+        text: &str,
+        config: &Config,
+        fitted: &Path,
+        device: &Device,
+    ) -> Result<Self> {
         let opening = Opening::new(device.clone());
         let reward: Box<dyn Reward> = match text {
             GOLD => Box::new(Gold),
             FIT => Box::new(ModelReward::open(fitted, Dress::Auto, false, device)?),
-            other => other.parse::<RewardSpec>()?.open(&opening)?,
+            other => {
+                let spec: RewardSpec = other.parse()?;
+                spec.within(config.root()).open(&opening)?
+            }
         };
         Ok(Self {
             name: if text == FIT { "proxy" } else { text }.to_owned(),

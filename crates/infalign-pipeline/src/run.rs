@@ -124,6 +124,7 @@ pub fn run(
         seed: config.seed,
         config,
         inputs: &inputs,
+        root: config.root(),
     };
     let mut dir = RunDir::open(runs, name, &identity, existing)?;
     let ended = stages(&mut dir, config, (name, until), around);
@@ -174,8 +175,8 @@ fn stages(
     }
     let fitted = fit::fit(dir, around, config, &base, &questions)?;
     let mut judges = Vec::new();
-    for text in std::iter::once(&config.reward.train_on).chain(&config.reward.judges) {
-        judges.push(Judge::open(text, &fitted, &device)?);
+    for text in config.rewards() {
+        judges.push(Judge::open(text, config, &fitted, &device)?);
     }
     around.tell("rewards");
     let rewards = calibration::rewards(dir, &mut judges[0], &questions.training, &rows, drawn)?;
@@ -184,6 +185,7 @@ fn stages(
     let (designs, variants) = designs::designs(dir, config, &rewards)?;
     finished.designs = designs;
     finished.variants = variants.clone();
+    let duels = evaluate::duels(config, &variants)?;
     if let Until::Distill(resample) = until {
         finished.distilled =
             distill::distilled(dir, config, &rows, &rewards, (&variants, resample))?;
@@ -234,7 +236,8 @@ fn stages(
             base_name: &base.name,
             questions: &questions,
             table: &rewards,
-            judges: evaluate::named(&judges, config.reward.threshold),
+            judges: evaluate::named(&judges, config),
+            duels,
             base: &of_base,
             policies: pairs
                 .clone()

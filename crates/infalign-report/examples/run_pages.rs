@@ -40,6 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         seeds: &[1],
         missed: 0.1,
         threshold: Some(-0.5),
+        duels: true,
         steps: 200,
     };
     let sweep = runs::Setting {
@@ -54,6 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         seeds: &[1, 2, 3, 4, 5],
         missed: 0.2,
         threshold: None,
+        duels: false,
         steps: 400,
         ..one
     };

@@ -29,6 +29,7 @@ const SMALL: runs::Setting<'static> = runs::Setting {
     seeds: &[1],
     missed: 0.0,
     threshold: Some(-0.5),
+    duels: false,
     steps: 40,
 };
 
@@ -106,6 +107,60 @@ fn answers(page: &str) -> Vec<String> {
 #[test]
 fn structure() {
     insta::assert_snapshot!(words(&page(&small())));
+}
+
+#[test]
+fn duels_and_votes_are_shown() {
+    let run = runs::report(
+        &runs::Setting {
+            procedures: &["standard", "voting:3", "voting:5"],
+            seeds: &[1, 2],
+            duels: true,
+            ..SMALL
+        },
+        designs(),
+    );
+    let text = page(&run);
+    well_formed(&text);
+    let words = words(&text);
+    // One row per pair of rewards, whichever their seeds; what was not made for any procedure comes as it was asked.
+    let (_, duels) = words.split_once("<h2 id=\"duels\">").unwrap();
+    let (duels, _) = duels.split_once("<h2").unwrap();
+    assert_eq!(duels.matches("<tr><th scope=\"row\">").count(), 3 * 3);
+    let pair = "<code>exp:-10</code> against <code>raw</code>";
+    assert_eq!(duels.matches(pair).count(), 3);
+    let mean = |right: &str, procedure: &str| {
+        let duels = run.evaluation.duels.iter();
+        let met: Vec<f64> = duels
+            .filter(|d| d.left.starts_with("exp:-10") && d.right.starts_with(right))
+            .filter(|d| d.judge == "proxy" && d.procedure == procedure)
+            .map(|d| d.win_rate.mean)
+            .collect();
+        met.iter().sum::<f64>() / met.len() as f64
+    };
+    let standard = format!("{:.1}%", 100.0 * mean("raw", "standard"));
+    let (_, row) = duels
+        .split_once("Deployed with <code>standard</code>")
+        .unwrap();
+    let (_, row) = row.split_once(pair).unwrap();
+    assert!(
+        row.starts_with(&format!("</th><td class=\"off\">{standard} ")),
+        "{row}"
+    );
+    assert!(text.contains("Deployed with voting:N"));
+    assert!(words.contains("<details open>\n<summary><strong>Deployed with <code>voting:5</code>"));
+}
+
+#[test]
+fn what_was_designed_for_comes_first_and_plain_sampling_last() {
+    let text = page(&small());
+    let at = |title: &str| text.find(title).unwrap();
+    for place in ["Deployed with worst-of:4", "Deployed with <code>worst-of:4"] {
+        assert!(
+            at(place) < at(&place.replace("worst-of:4", "standard")),
+            "{place}"
+        );
+    }
 }
 
 #[test]

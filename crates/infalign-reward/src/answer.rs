@@ -1,28 +1,14 @@
 //! `answer`: 1 where the response's final answer is the prompt's, else 0: a verifiable reward.
 //!
-//! The final answer of a text is the first of these that it has:
-//!
-//! 1. what stands in its last `\boxed{…}` (or `\fbox{…}`), braces matched;
-//! 2. what stands after its last `####`, to the end of that line (GSM8K's form);
-//! 3. the whole text.
-//!
-//! The prompt's `answer` goes through the same, so that a whole solution may stand there. Both are then normalised, and must be equal:
-//!
-//! | step | example |
-//! |---|---|
-//! | blanks at the ends and runs of blanks | `  New   York ` → `new york` |
-//! | `$…$`, `\(…\)`, `\text{…}`, `\mathrm{…}` around all of it; a full stop at its end; `\,` `\!` `\;` inside | `$42$.` → `42` |
-//! | case | `Paris` → `paris` |
-//! | numbers: a currency sign before, thousands' commas, a plus, zeros that say nothing | `$1,234.50` → `1234.5`, `+7.0` → `7`, `-0` → `0` |
+//! The prompt's `answer` goes through the same extraction as the response (`final_answer`), so that a whole solution may stand there.
 //!
 //! | case | reward |
 //! |---|---|
 //! | the response has no answer (empty text, `\boxed{}`) | 0 |
 //! | the prompt has no `answer`, or an empty one | an error: nothing could be right |
-//! | a brace that is never closed | what stands to the end |
 //! | `1/2` and `0.5`, `10%` and `0.1` | different: nothing is computed |
 
-use crate::{Asked, Entry, Error, RawReward, Result, Reward, checked};
+use crate::{Asked, Entry, Error, RawReward, Result, Reward, checked, final_answer::normalised};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "answer",
@@ -56,105 +42,6 @@ impl Reward for AnswerReward {
     fn identity(&self) -> String {
         format!("{} (version 1 of the normalisation)", self.name())
     }
-}
-
-/// The final answer of a text, in the one way of writing it.
-fn normalised(text: &str) -> String {
-    let mut text = last_answer(text).trim();
-    loop {
-        let bare = bare(text.trim());
-        if bare == text {
-            break;
-        }
-        text = bare;
-    }
-    let mut plain = text.to_lowercase();
-    for space in [r"\,", r"\!", r"\;"] {
-        plain = plain.replace(space, "");
-    }
-    let plain: Vec<&str> = plain.split_whitespace().collect();
-    let plain = plain.join(" ");
-    number(&plain).unwrap_or(plain)
-}
-
-/// What the text gives as its answer.
-fn last_answer(text: &str) -> &str {
-    let boxed = [r"\boxed{", r"\fbox{"].map(|open| text.rfind(open).map(|at| at + open.len()));
-    if let Some(from) = boxed.into_iter().flatten().max() {
-        let inside = &text[from..];
-        return &inside[..closing(inside)];
-    }
-    match text.rfind("####") {
-        Some(at) => text[at + 4..].lines().next().unwrap_or_default(),
-        None => text,
-    }
-}
-
-/// Where the brace that was opened before `text` closes; its end if it never does.
-fn closing(text: &str) -> usize {
-    let mut depth = 0_usize;
-    for (at, c) in text.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth == 0 => return at,
-            '}' => depth -= 1,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-/// Without one layer of what says nothing.
-fn bare(text: &str) -> &str {
-    const AROUND: [(&str, &str); 6] = [
-        ("$$", "$$"),
-        ("$", "$"),
-        (r"\(", r"\)"),
-        (r"\[", r"\]"),
-        (r"\text{", "}"),
-        (r"\mathrm{", "}"),
-    ];
-    for (open, close) in AROUND {
-        let inside = text.strip_prefix(open).and_then(|t| t.strip_suffix(close));
-        // Only where the two belong together: not in `$1$ and $2$`.
-        let alone = |t: &&str| !t.contains(close) && !t.contains(open);
-        if let Some(inside) = inside.filter(alone) {
-            return inside;
-        }
-    }
-    text.strip_suffix('.').unwrap_or(text)
-}
-
-/// A number as it is written least; `None` for what is none. Done on the digits: no number is too long.
-fn number(text: &str) -> Option<String> {
-    let (negative, text) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let text = text.trim_start();
-    let text = text.strip_prefix(r"\$").unwrap_or(text);
-    let text = text.trim_start_matches(['$', '€', '£', '¥']).trim_start();
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let groups: Vec<&str> = whole.split(',').collect();
-    let grouped = groups.len() == 1
-        || (1..=3).contains(&groups[0].len()) && groups[1..].iter().all(|g| g.len() == 3);
-    let whole = groups.concat();
-    let digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit());
-    if !grouped || !digits(&whole) || !digits(fraction) || whole.len() + fraction.len() == 0 {
-        return None;
-    }
-    let whole = whole.trim_start_matches('0');
-    let fraction = fraction.trim_end_matches('0');
-    let mut least = String::new();
-    if negative && !(whole.is_empty() && fraction.is_empty()) {
-        least.push('-');
-    }
-    least.push_str(if whole.is_empty() { "0" } else { whole });
-    if !fraction.is_empty() {
-        least.push('.');
-        least.push_str(fraction);
-    }
-    Some(least)
 }
 
 #[cfg(test)]

@@ -73,6 +73,14 @@ pub enum Error {
         /// What is wrong and what to do.
         why: String,
     },
+    /// A pattern that finds no answers.
+    #[error("answers by `{pattern}`: {why}")]
+    Answers {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A verifiable reward of a prompt without an answer.
     #[error(
         "reward `{reward}`: prompt {prompt} has no `answer`; add the field to the prompts, or choose another reward"

@@ -12,6 +12,7 @@
 mod answer;
 mod error;
 mod exec;
+mod final_answer;
 mod length;
 mod lexicon;
 mod model;
@@ -23,6 +24,7 @@ mod sum;
 pub use answer::AnswerReward;
 pub use error::{Error, Result};
 pub use exec::{ExecLimits, ExecReward};
+pub use final_answer::FinalAnswer;
 pub use length::LengthReward;
 pub use lexicon::{LexiconReward, Over};
 pub use model::{Dress, ModelReward, Reading, check_head, model_files};

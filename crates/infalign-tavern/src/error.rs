@@ -1,5 +1,7 @@
 //! What can go wrong: prompts of another world, an empty choice, a disk.
 
+use infalign_data::Kind;
+
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -18,15 +20,18 @@ pub enum Error {
     /// Nothing to draw pairs from.
     #[error("samples: no prompt has two different responses; give at least two samples a prompt")]
     NoPair,
-    /// A file that could not be written.
+    /// A file or folder that could not be written.
     #[error(transparent)]
     Data(#[from] infalign_data::Error),
-    /// A folder that could not be made.
-    #[error("{path}: cannot be made: {source}", path = path.display())]
-    Folder {
-        /// The folder.
-        path: std::path::PathBuf,
-        /// What the disk said.
-        source: std::io::Error,
-    },
+}
+
+impl Error {
+    /// Whose move it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Prompt { .. } | Self::NoPair => Kind::User,
+            Self::Data(error) => error.kind(),
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// The config.json that the policy was trained from.
 pub const CONFIG: &str = include_str!("../world/config.json");
@@ -38,7 +38,7 @@ pub const POLICY_FILES: [(&str, &[u8]); 5] = [
 /// What the disk said, with the path.
 pub fn write_policy(folder: impl AsRef<Path>) -> Result<()> {
     let folder = folder.as_ref();
-    std::fs::create_dir_all(folder).map_err(|source| Error::Folder {
+    std::fs::create_dir_all(folder).map_err(|source| infalign_data::Error::Write {
         path: folder.to_owned(),
         source,
     })?;

@@ -5,19 +5,16 @@
 //! ```
 //!
 //! A batch that is computed in several parts has the gradient of the whole one, to rounding. The order of the pairs, the learning rate and a
-//! fresh head are functions of the settings and the step; what a checkpoint holds is all there is. A run that was killed and started again
-//! ends with the bytes of one that was left in peace, on the same machine and number of threads.
+//! fresh head are functions of the settings and the step.
 
 mod evaluate;
 mod loss;
-mod output;
 mod pairs;
 mod session;
 mod settings;
 mod start;
 
 pub use evaluate::{CalibrationBin, Evaluation, choice, evaluate};
-pub use output::write_reward_model;
 pub use pairs::{Judged, Pair, judge};
 pub use settings::Settings;
 pub use start::Start;
@@ -25,24 +22,11 @@ pub use start::Start;
 use infalign_lm::Decoder;
 
 use crate::{
-    Checkpoints, Sink,
+    Checkpoints, Habits, Metrics, Outcome, Rates, Surroundings,
+    driver::{Course, Training, drive},
     error::{Error, Result},
-    supervised::{Habits, Surroundings},
-    telemetry::{JsonLines, TensorBoard},
 };
 use session::Session;
-
-/// How a run ended.
-#[derive(Debug)]
-pub enum Outcome {
-    /// All steps are taken.
-    Done(Box<Decoder>),
-    /// It was asked to stop, and saved.
-    Interrupted {
-        /// Steps taken.
-        step: u64,
-    },
-}
 
 /// A training of a reward model.
 pub struct PreferenceRun<'a> {
@@ -65,7 +49,7 @@ pub struct PreferenceRun<'a> {
 /// # Errors
 /// Settings out of range, pairs that the model cannot read, a checkpoint of another configuration, numbers that left the range
 /// ([`infalign_lm::Error::Diverged`]), or the disk's refusal; the newest checkpoint then stands.
-pub fn train(run: PreferenceRun<'_>) -> Result<Outcome> {
+pub fn train(run: PreferenceRun<'_>) -> Result<Outcome<Decoder>> {
     let PreferenceRun {
         start,
         pairs,
@@ -74,12 +58,6 @@ pub fn train(run: PreferenceRun<'_>) -> Result<Outcome> {
         habits,
         around,
     } = run;
-    let Surroundings {
-        directory,
-        watch,
-        interrupt,
-        clock,
-    } = around;
     let rates = settings.resolve()?;
     if habits.recompute {
         return Err(Error::Setting {
@@ -98,46 +76,51 @@ pub fn train(run: PreferenceRun<'_>) -> Result<Outcome> {
         });
     }
     let judges = held_out.iter().any(|pair| !pair.tie);
-    let checkpoints = Checkpoints::open(directory.join("checkpoints"), habits.keep)?;
-    let (mut session, resumed) = match checkpoints.latest()? {
-        Some(checkpoint) => {
-            let session = Session::resume(start, pairs, settings, &checkpoint)?;
-            (session, Some(checkpoint.step))
-        }
-        None => (Session::begin(start, pairs, settings)?, None),
+    let course = Course {
+        steps: settings.steps,
+        observed_every: judges.then_some(settings.validation_every),
     };
-    let mut record = JsonLines::open(directory, resumed)?;
-    let board = TensorBoard::open(&directory.join("tensorboard"), resumed, clock())?;
-    let mut told = watch(session.step()).with(board);
-    let mut saved = clock();
-    while session.step() < settings.steps {
-        let begun = clock();
-        let (mut metrics, tokens) = session.advance(pairs, settings, &rates)?;
-        let now = clock();
-        metrics.wall = now;
-        let step = session.step();
-        let last = step == settings.steps;
-        if judges && (last || step.is_multiple_of(settings.validation_every)) {
-            metrics = session.validate(held_out, metrics)?;
-        }
-        let metrics = metrics.timing("tokens_per_second", tokens as f64 / (now - begun).max(1e-9));
-        record.append(&metrics)?;
-        told.append(&metrics)?;
-        let stop = interrupt.requested();
-        let due = step.is_multiple_of(habits.save_every) || now - saved >= habits.save_seconds;
-        if last || stop || due {
-            record.finish()?;
-            session.save(&checkpoints, settings)?;
-            saved = clock();
-        }
-        if stop && !last {
-            told.finish()?;
-            return Ok(Outcome::Interrupted { step });
-        }
+    let ended = drive(&course, habits, around, |checkpoint| {
+        let session = match checkpoint {
+            Some(checkpoint) => Session::resume(start, pairs, settings, checkpoint)?,
+            None => Session::begin(start, pairs, settings)?,
+        };
+        Ok(BradleyTerry {
+            session,
+            pairs,
+            held_out,
+            settings,
+            rates,
+        })
+    })?;
+    Ok(ended.map(|run| run.session.model))
+}
+
+/// A session with what it learns from and what it is judged by.
+struct BradleyTerry<'a> {
+    session: Session,
+    pairs: &'a [Pair],
+    held_out: &'a [Pair],
+    settings: &'a Settings,
+    rates: Rates,
+}
+
+impl Training for BradleyTerry<'_> {
+    fn step(&self) -> u64 {
+        self.session.step()
     }
-    record.finish()?;
-    told.finish()?;
-    Ok(Outcome::Done(Box::new(session.model)))
+
+    fn advance(&mut self) -> Result<(Metrics, usize)> {
+        self.session.advance(self.pairs, self.settings, &self.rates)
+    }
+
+    fn observe(&mut self, metrics: Metrics) -> Result<Metrics> {
+        self.session.validate(self.held_out, metrics)
+    }
+
+    fn save(&self, checkpoints: &Checkpoints) -> Result<()> {
+        self.session.save(checkpoints, self.settings)
+    }
 }
 
 #[cfg(test)]

@@ -11,8 +11,7 @@
 //! them what every token's loss is ([`objective`], one file each), and follows the gradient. The price β is fixed, or moved by a controller
 //! until the held-out KL is the budget (`price`); at the end the policy can be put exactly there (`land`).
 //!
-//! Every draw is a function of the settings and the step, and a checkpoint holds all the rest: a run that was killed ends with the bytes of one
-//! that was left in peace, on the same machine and number of threads.
+//! Every draw is a function of the settings and the step, and a checkpoint holds all the rest.
 
 mod critic;
 mod kl;
@@ -26,8 +25,6 @@ mod settings;
 mod shape;
 mod weights;
 
-use std::path::Path;
-
 pub use kl::KlEstimator;
 pub use land::Landing;
 pub use measure::{HeldOutKl, held_out_kl};
@@ -40,10 +37,9 @@ pub use shape::Shape;
 pub use weights::{BaseRollouts, density};
 
 use crate::{
-    Checkpoints, Metrics, Policy, Sink, Telemetry,
+    Checkpoints, Habits, Metrics, Outcome, Policy, Rates, Surroundings,
+    driver::{Course, Training, drive},
     error::Result,
-    supervised::{Habits, Surroundings},
-    telemetry::{JsonLines, TensorBoard},
 };
 
 /// Raw rewards of responses: of each, the number of its prompt among the training prompts and its text.
@@ -77,18 +73,6 @@ pub struct Task<'a> {
     pub base_rollouts: Option<&'a BaseRollouts>,
 }
 
-/// How a run ended.
-#[derive(Debug)]
-pub enum Outcome {
-    /// All steps are taken.
-    Done(Box<Session>),
-    /// It was asked to stop, and saved.
-    Interrupted {
-        /// Steps taken.
-        step: u64,
-    },
-}
-
 /// Trains from the newest checkpoint of the directory where there is one.
 ///
 /// # Errors
@@ -99,68 +83,55 @@ pub fn train(
     settings: &Settings,
     habits: &Habits,
     around: Surroundings<'_>,
-) -> Result<Outcome> {
-    let Surroundings {
-        directory,
-        watch,
-        interrupt,
-        clock,
-    } = around;
+) -> Result<Outcome<Session>> {
     let rates = settings.resolve()?;
-    let checkpoints = Checkpoints::open(directory.join("checkpoints"), habits.keep)?;
-    let (mut session, resumed) = match checkpoints.latest()? {
-        Some(checkpoint) => {
-            let session = Session::resume(task, settings, &checkpoint)?;
-            (session, Some(checkpoint.step))
-        }
-        None => (Session::begin(task, settings)?, None),
+    let course = Course {
+        steps: settings.steps,
+        observed_every: Some(settings.held_out.every),
     };
-    let (mut record, mut told) = sinks(directory, resumed, clock, watch, session.step())?;
-    let mut saved = clock();
-    while session.step() < settings.steps {
-        let begun = clock();
-        let (mut metrics, tokens) = session.advance(task, settings, &rates, habits)?;
-        let step = session.step();
-        let last = step == settings.steps;
-        if last || step.is_multiple_of(settings.held_out.every) {
-            metrics = session.observe_held_out(task, settings, metrics)?;
-        }
-        let now = clock();
-        metrics.wall = now;
-        let metrics = metrics.timing("tokens_per_second", tokens as f64 / (now - begun).max(1e-9));
-        append(&mut record, &mut told, &metrics)?;
-        let stop = interrupt.requested();
-        let due = step.is_multiple_of(habits.save_every) || now - saved >= habits.save_seconds;
-        if last || stop || due {
-            record.finish()?;
-            session.save(&checkpoints, settings)?;
-            saved = clock();
-        }
-        if stop && !last {
-            told.finish()?;
-            return Ok(Outcome::Interrupted { step });
-        }
+    let ended = drive(&course, habits, around, |checkpoint| {
+        let session = match checkpoint {
+            Some(checkpoint) => Session::resume(task, settings, checkpoint)?,
+            None => Session::begin(task, settings)?,
+        };
+        Ok(Reinforced {
+            session,
+            task,
+            settings,
+            rates,
+            habits,
+        })
+    })?;
+    Ok(ended.map(|run| run.session))
+}
+
+/// A session with what it learns from.
+struct Reinforced<'r, 'a> {
+    session: Session,
+    task: &'r mut Task<'a>,
+    settings: &'r Settings,
+    rates: Rates,
+    habits: &'r Habits,
+}
+
+impl Training for Reinforced<'_, '_> {
+    fn step(&self) -> u64 {
+        self.session.step()
     }
-    record.finish()?;
-    told.finish()?;
-    Ok(Outcome::Done(Box::new(session)))
-}
 
-fn sinks(
-    directory: &Path,
-    resumed: Option<u64>,
-    clock: fn() -> f64,
-    watch: &mut dyn FnMut(u64) -> Telemetry,
-    step: u64,
-) -> Result<(JsonLines, Telemetry)> {
-    let record = JsonLines::open(directory, resumed)?;
-    let board = TensorBoard::open(&directory.join("tensorboard"), resumed, clock())?;
-    Ok((record, watch(step).with(board)))
-}
+    fn advance(&mut self) -> Result<(Metrics, usize)> {
+        self.session
+            .advance(self.task, self.settings, &self.rates, self.habits)
+    }
 
-fn append(record: &mut JsonLines, told: &mut Telemetry, metrics: &Metrics) -> Result<()> {
-    record.append(metrics)?;
-    told.append(metrics)
+    fn observe(&mut self, metrics: Metrics) -> Result<Metrics> {
+        self.session
+            .observe_held_out(self.task, self.settings, metrics)
+    }
+
+    fn save(&self, checkpoints: &Checkpoints) -> Result<()> {
+        self.session.save(checkpoints, self.settings)
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The one training loop of `pretrain` and `sft`: next-token cross-entropy on packed texts, or on the completions of prompts.
+//! The training of `pretrain` and `sft`: next-token cross-entropy on packed texts, or on the completions of prompts.
 //!
 //! ```text
 //! loss(step)   = −(1/T) Σ_t log π(target_t | before)        over the T targets of the step's whole batch
@@ -6,53 +6,21 @@
 //! ```
 //!
 //! So a batch that is computed in several parts (`accumulate`) has the gradient of the whole one, to rounding: the parts are weighted by their
-//! targets. The order of the data, the learning rate and every draw are functions of the settings and the step; what a checkpoint holds is
-//! all there is. A run that was killed and started again therefore ends with the bytes of one that was left in peace, on the same machine and
-//! number of threads.
+//! targets. The order of the data, the learning rate and every draw are functions of the settings and the step.
 
 mod data;
-mod output;
 mod session;
 mod settings;
 
-use std::path::Path;
-
 pub use data::{Data, Rows};
-pub use output::{ADAPTER_FILES, MODEL_FILES, write_adapter, write_model};
-pub(crate) use output::{begin, into_place};
 pub use session::Session;
-pub use settings::{Habits, Settings};
+pub use settings::Settings;
 
-pub use crate::policy::{Base, Lora, Policy};
 use crate::{
-    Checkpoints, Interrupt, Sink, Telemetry,
+    Checkpoints, Habits, Metrics, Outcome, Policy, Rates, Surroundings,
+    driver::{Course, Training, drive},
     error::Result,
-    telemetry::{JsonLines, TensorBoard},
 };
-
-/// How a run ended.
-#[derive(Debug)]
-pub enum Outcome {
-    /// All steps are taken.
-    Done(Box<Session>),
-    /// It was asked to stop, and saved.
-    Interrupted {
-        /// Steps taken.
-        step: u64,
-    },
-}
-
-/// Where a run lives, and whom it tells.
-pub struct Surroundings<'a> {
-    /// The output folder: `metrics.jsonl`, `timing.jsonl`, `tensorboard/`, `checkpoints/`.
-    pub directory: &'a Path,
-    /// Told of every step, from the step on at which it begins.
-    pub watch: &'a mut dyn FnMut(u64) -> Telemetry,
-    /// Whether to stop.
-    pub interrupt: &'a Interrupt,
-    /// Seconds since 1970.
-    pub clock: fn() -> f64,
-}
 
 /// Trains `policy` on `data`, from the newest checkpoint of the directory where there is one.
 ///
@@ -65,55 +33,56 @@ pub fn train(
     settings: &Settings,
     habits: &Habits,
     around: Surroundings<'_>,
-) -> Result<Outcome> {
-    let Surroundings {
-        directory,
-        watch,
-        interrupt,
-        clock,
-    } = around;
+) -> Result<Outcome<Session>> {
     let rates = settings.resolve()?;
-    let checkpoints = Checkpoints::open(directory.join("checkpoints"), habits.keep)?;
-    let (mut session, resumed) = match checkpoints.latest()? {
-        Some(checkpoint) => {
-            let session = Session::resume(policy, data, settings, &checkpoint)?;
-            (session, Some(checkpoint.step))
-        }
-        None => (Session::begin(policy, data, settings)?, None),
+    let course = Course {
+        steps: settings.steps,
+        observed_every: data.validation.as_ref().map(|_| settings.validation_every),
     };
-    let mut record = JsonLines::open(directory, resumed)?;
-    let board = TensorBoard::open(&directory.join("tensorboard"), resumed, clock())?;
-    let mut told = watch(session.step()).with(board);
-    let mut saved = clock();
-    while session.step() < settings.steps {
-        let begun = clock();
-        let (mut metrics, tokens) = session.advance(data, settings, &rates, habits)?;
-        let now = clock();
-        metrics.wall = now;
-        let step = session.step();
-        let last = step == settings.steps;
-        if let Some(rows) = &data.validation
-            && (last || step.is_multiple_of(settings.validation_every))
-        {
-            let loss = session.validate(rows, settings)?;
-            metrics = metrics.value("validation/loss", loss);
-        }
-        let metrics = metrics.timing("tokens_per_second", tokens as f64 / (now - begun).max(1e-9));
-        record.append(&metrics)?;
-        told.append(&metrics)?;
-        let stop = interrupt.requested();
-        let due = step.is_multiple_of(habits.save_every) || now - saved >= habits.save_seconds;
-        if last || stop || due {
-            record.finish()?;
-            session.save(&checkpoints, settings)?;
-            saved = clock();
-        }
-        if stop && !last {
-            told.finish()?;
-            return Ok(Outcome::Interrupted { step });
-        }
+    let ended = drive(&course, habits, around, |checkpoint| {
+        let session = match checkpoint {
+            Some(checkpoint) => Session::resume(policy, data, settings, checkpoint)?,
+            None => Session::begin(policy, data, settings)?,
+        };
+        Ok(Supervised {
+            session,
+            data,
+            settings,
+            rates,
+            habits,
+        })
+    })?;
+    Ok(ended.map(|run| run.session))
+}
+
+/// A session with what it learns from.
+struct Supervised<'a> {
+    session: Session,
+    data: &'a Data,
+    settings: &'a Settings,
+    rates: Rates,
+    habits: &'a Habits,
+}
+
+impl Training for Supervised<'_> {
+    fn step(&self) -> u64 {
+        self.session.step()
     }
-    record.finish()?;
-    told.finish()?;
-    Ok(Outcome::Done(Box::new(session)))
+
+    fn advance(&mut self) -> Result<(Metrics, usize)> {
+        self.session
+            .advance(self.data, self.settings, &self.rates, self.habits)
+    }
+
+    fn observe(&mut self, metrics: Metrics) -> Result<Metrics> {
+        let Some(rows) = &self.data.validation else {
+            return Ok(metrics);
+        };
+        let loss = self.session.validate(rows, self.settings)?;
+        Ok(metrics.value("validation/loss", loss))
+    }
+
+    fn save(&self, checkpoints: &Checkpoints) -> Result<()> {
+        self.session.save(checkpoints, self.settings)
+    }
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use infalign_data::{Document, DocumentOptions, Fingerprint, read_documents};
 use infalign_lm::{Device, Folder, Spec, TokenIds, Tokenizer, train_bpe};
 use infalign_train::{
-    HubTokenizer, PackOptions, PackedRows, TokenCache, build_caches,
-    supervised::{Base, Data, Lora, Policy, Rows},
+    Base, HubTokenizer, Lora, PackOptions, PackedRows, Policy, TokenCache, build_caches,
+    supervised::{Data, Rows},
 };
 use serde::Serialize;
 use serde_json::{Map, Value};

@@ -10,12 +10,11 @@ use std::{
 use infalign_data::{Existing, Fingerprint, Identity, Outcome as Stage, RunDir};
 use infalign_lm::{AdamWConfig, Device, Folder, TokenIds, Tokenizer};
 use infalign_train::{
-    Interrupt, Request, Schedule, Telemetry, Warmup,
-    supervised::{
-        self, ADAPTER_FILES, Data, Habits, Lora, MODEL_FILES, Outcome, Policy, Settings,
-        Surroundings,
-    },
+    ADAPTER_FILES, Base, Habits, Interrupt, Lora, MODEL_FILES, Outcome, Policy, Request, Schedule,
+    Surroundings, Telemetry, Warmup,
+    supervised::{self, Data, Settings},
     telemetry::{Progress, Style},
+    write_adapter, write_model,
 };
 use serde::Serialize;
 
@@ -236,14 +235,10 @@ impl<'a, C: Serialize> Config<'a, C> {
             Outcome::Done(session) if self.lora.is_some() && !self.merge => {
                 let base = policy.folder().map(|f| f.path().display().to_string());
                 let base = base.unwrap_or_default();
-                Ok(supervised::write_adapter(
-                    session.model(),
-                    &base,
-                    dir.path(),
-                )?)
+                Ok(write_adapter(session.model(), &base, dir.path())?)
             }
             Outcome::Done(session) => {
-                supervised::write_model(session.model(), policy, tokenizer, tokens, dir.path())?;
+                write_model(session.model(), policy, tokenizer, tokens, dir.path())?;
                 Ok(())
             }
         }
@@ -352,7 +347,7 @@ pub(super) fn from_folder(
         .into());
     }
     Ok(Policy {
-        base: supervised::Base::Folder(Box::new(folder.clone())),
+        base: Base::Folder(Box::new(folder.clone())),
         lora,
         seed,
         device,
@@ -383,6 +378,7 @@ pub(super) fn open(
         seed,
         config,
         inputs,
+        root: Path::new(""),
     };
     let existing = if overwrite {
         Existing::Overwrite

@@ -15,7 +15,13 @@ mod killed;
 mod levels;
 mod lists;
 mod main_job;
+mod main_job_config;
+#[cfg(unix)]
+mod main_job_disk;
 mod main_job_killed;
+mod main_job_pages;
+mod main_job_place;
+mod main_job_votes;
 mod model_mistakes;
 mod pipes;
 mod pretrain;

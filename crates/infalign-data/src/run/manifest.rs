@@ -37,7 +37,8 @@ impl Manifest {
     pub(super) fn new<C>(identity: &Identity<'_, C>, config: &str) -> Result<Self> {
         let mut inputs = BTreeMap::new();
         for path in identity.inputs {
-            inputs.insert(path.display().to_string(), Fingerprint::of_file(path)?);
+            let hash = Fingerprint::of_file(&identity.root.join(path))?;
+            inputs.insert(path.display().to_string(), hash);
         }
         Ok(Self {
             version: identity.version.to_owned(),

@@ -47,6 +47,8 @@ pub struct Identity<'a, C> {
     pub config: &'a C,
     /// The files that the run reads, as the user named them; their contents are hashed.
     pub inputs: &'a [&'a Path],
+    /// Where relative names of inputs begin; empty for the working directory. It is no part of what makes the run.
+    pub root: &'a Path,
 }
 
 /// What to do with a run directory that is already there.
@@ -111,7 +113,11 @@ impl RunDir {
         let manifest_path = run.path.join(MANIFEST);
         let begun = manifest_path.exists();
         if begun && existing == Existing::Overwrite {
-            sweep::refuse_inputs_inside(&run.path, identity.inputs)?;
+            let inputs = identity
+                .inputs
+                .iter()
+                .map(|input| identity.root.join(input));
+            sweep::refuse_inputs_inside(&run.path, inputs)?;
             // The manifest first: from here on the old stages do not count.
             run.save_manifest()?;
             run.save_config(&config)?;

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, DirEntry},
     io,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::{CONFIG, MANIFEST, lock};
@@ -32,12 +32,15 @@ pub(super) fn refuse_foreign(directory: &Path) -> Result<()> {
 }
 
 /// Refuses to empty a directory that holds what the run reads.
-pub(super) fn refuse_inputs_inside(directory: &Path, inputs: &[&Path]) -> Result<()> {
+pub(super) fn refuse_inputs_inside(
+    directory: &Path,
+    inputs: impl Iterator<Item = PathBuf>,
+) -> Result<()> {
     let real = |path: &Path| fs::canonicalize(path).map_err(|e| Error::read(path, e));
     let within = real(directory)?;
-    for &input in inputs {
-        if real(input)?.starts_with(&within) {
-            let (input, path) = (input.to_owned(), directory.to_owned());
+    for input in inputs {
+        if real(&input)?.starts_with(&within) {
+            let path = directory.to_owned();
             return Err(Error::InputInRun { input, path });
         }
     }

@@ -32,6 +32,7 @@ fn identity<'a>(config: &'a Config, inputs: &'a [&'a Path]) -> Identity<'a, Conf
         seed: 7,
         config,
         inputs,
+        root: Path::new(""),
     }
 }
 

@@ -4,10 +4,10 @@ use std::{fs, path::Path};
 
 use toml::{Table, Value};
 
-use super::Config;
+use super::{Config, idle};
 use crate::error::{Error, Result};
 
-/// Reads a file, applies the settings, checks the ranges, and makes paths relative to the file absolute from here.
+/// Reads a file, applies the settings, and checks the ranges.
 ///
 /// # Errors
 /// [`Error::Config`] names the key, the line and the nearest key.
@@ -24,7 +24,7 @@ pub fn read(path: Option<&Path>, set: &[String]) -> Result<Config> {
     };
     let mut config = parse(&text, &name, set)?;
     if let Some(folder) = path.and_then(Path::parent) {
-        config.relative_to(folder);
+        config.root = folder.to_owned();
     }
     Ok(config)
 }
@@ -50,6 +50,7 @@ pub fn parse(text: &str, name: &str, set: &[String]) -> Result<Config> {
         })?
     };
     config.check(name)?;
+    idle::refuse(&config, name, set)?;
     Ok(config)
 }
 

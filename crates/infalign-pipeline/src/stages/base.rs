@@ -36,7 +36,7 @@ pub(crate) fn open(dir: &mut RunDir, config: &Config, device: &Device) -> Result
         })?;
         dir.file(FOLDER)
     } else {
-        config.policy.model.clone().into()
+        config.at(&config.policy.model)
     };
     at(&place, config, device)
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use infalign::{
-    Procedure,
     estimate::LogProbsOf,
     evaluation::{
         CalibratedPrompt, Deployed, Evaluation, Judge as Named, LogProbs, Pairs, Planned,
@@ -12,6 +11,7 @@ use infalign::{
 };
 use infalign_data::{Fingerprint, RewardRow, RolloutRow, RunDir, read_rewards, read_rollouts};
 use infalign_lm::{Decoder, Folder, Head, Sequence, score};
+use infalign_reward::FinalAnswer;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -31,6 +31,11 @@ use crate::{
     variants::Variant,
 };
 
+mod question;
+
+use question::{answers, executed};
+pub(crate) use question::{duels, named};
+
 pub(crate) const RESULTS: &str = "eval/results.json";
 const BASE: &str = "base";
 
@@ -41,6 +46,14 @@ pub(crate) struct Sampled {
     pub(crate) rewards: Vec<Vec<RewardRow>>,
     figures: Figures,
     lengths: Vec<Vec<u32>>,
+}
+
+impl Sampled {
+    /// The answer of every response: (prompts, samples).
+    fn answers(&self, reader: &FinalAnswer) -> Vec<Vec<String>> {
+        let of_row = |row: &RolloutRow| row.responses.iter().map(|text| reader.of(text)).collect();
+        self.rows.iter().map(of_row).collect()
+    }
 }
 
 /// Log-probabilities of responses, in nats: (prompts, samples).
@@ -174,6 +187,8 @@ pub(crate) struct Measured<'a> {
     /// Training rewards of the base's rollouts of training prompts, K and those that check.
     pub(crate) table: &'a [Vec<f32>],
     pub(crate) judges: Vec<Named>,
+    /// Which policies to let win against each other.
+    pub(crate) duels: Pairs,
     pub(crate) base: &'a Sampled,
     pub(crate) policies: Vec<(&'a Variant, &'a Sampled, Trained)>,
 }
@@ -203,6 +218,14 @@ fn evaluation(measured: &Measured<'_>) -> Result<Evaluation> {
     let k = config.calibration.rollouts;
     let to = (k + config.calibration.check).min(measured.table.first().map_or(0, Vec::len));
     let held_out = &measured.questions.held_out;
+    let procedures = executed(config)?;
+    let votes = procedures
+        .iter()
+        .any(|procedure| matches!(procedure, Deployed::Voting(_)));
+    let reader = votes.then(|| answers(config)).transpose()?;
+    let read = |sampled: &Sampled| reader.as_ref().map(|reader| sampled.answers(reader));
+    let of_base = read(measured.base);
+    let of_policies: Vec<_> = measured.policies.iter().map(|p| read(p.1)).collect();
     let calibration: Vec<CalibratedPrompt<'_>> = measured
         .questions
         .training
@@ -214,37 +237,36 @@ fn evaluation(measured: &Measured<'_>) -> Result<Evaluation> {
             fresh: &rewards[k..to],
         })
         .collect();
-    let policies = measured
-        .policies
-        .iter()
-        .map(|(variant, sampled, trained)| PolicySamples {
-            name: variant.name.clone(),
-            trained_on: match &variant.transform {
-                None => TrainedOn::Raw,
-                Some(transform) => TrainedOn::Transform(Arc::clone(transform)),
-            },
-            designed_for: variant.procedure.clone(),
-            seed: Some(variant.seed),
-            kl_budget: Some(variant.kl),
-            beta: Some(trained.beta),
-            log_probs_of: LogProbsOf::Sampler,
-            responses: responses(sampled),
-        });
+    let policies =
+        measured
+            .policies
+            .iter()
+            .zip(&of_policies)
+            .map(|((variant, sampled, trained), answers)| PolicySamples {
+                name: variant.name.clone(),
+                trained_on: match &variant.transform {
+                    None => TrainedOn::Raw,
+                    Some(transform) => TrainedOn::Transform(Arc::clone(transform)),
+                },
+                designed_for: variant.procedure.clone(),
+                seed: Some(variant.seed),
+                kl_budget: Some(variant.kl),
+                beta: Some(trained.beta),
+                log_probs_of: LogProbsOf::Sampler,
+                responses: responses(sampled, answers.as_deref()),
+            });
     let samples = Samples {
         prompts: held_out.iter().map(|q| q.prompt.id.as_ref()).collect(),
-        base: responses(measured.base),
+        base: responses(measured.base, of_base.as_deref()),
         policies: policies.collect(),
         calibration,
     };
     let question = Question {
         base: measured.base_name.to_owned(),
         judges: measured.judges.clone(),
-        procedures: executed(config)?
-            .into_iter()
-            .map(Deployed::Ranked)
-            .collect(),
+        procedures,
         comparisons: Pairs::All,
-        duels: Pairs::None,
+        duels: measured.duels.clone(),
         seed: config.seed,
     };
     let mut found = evaluate(&samples, &question)?;
@@ -277,8 +299,8 @@ fn planned(measured: &Measured<'_>) -> Result<Vec<Planned>> {
     Ok(planned)
 }
 
-/// The samples as the mathematics takes them.
-fn responses(sampled: &Sampled) -> Vec<Responses<'_>> {
+/// The samples as the mathematics takes them, with their answers where these are asked for.
+fn responses<'a>(sampled: &'a Sampled, answers: Option<&'a [Vec<String>]>) -> Vec<Responses<'a>> {
     let f = &sampled.figures;
     sampled
         .rows
@@ -297,44 +319,7 @@ fn responses(sampled: &Sampled) -> Vec<Responses<'_>> {
             }),
             lengths: &sampled.lengths[p],
             truncated: &row.truncated,
-            answers: None,
-        })
-        .collect()
-}
-
-/// The procedures that samples execute: as configured, else the design's with N = 1, 2, 4, 8, 16 of their kinds as far as samples reach.
-fn executed(config: &Config) -> Result<Vec<Arc<dyn Procedure>>> {
-    let mut texts: Vec<String> = config.evaluate.procedures.clone();
-    if texts.is_empty() {
-        texts.push("standard".to_owned());
-        texts.extend(config.design.procedures.iter().cloned());
-        for procedure in &config.design.procedures {
-            let Some((kind, n)) = procedure.split_once(':') else {
-                continue;
-            };
-            if !matches!(kind, "best-of" | "worst-of") || n.parse::<usize>().is_err() {
-                continue;
-            }
-            for n in [2, 4, 8, 16] {
-                let text = format!("{kind}:{n}");
-                if n <= config.evaluate.samples && !texts.contains(&text) {
-                    texts.push(text);
-                }
-            }
-        }
-    }
-    crate::variants::procedures(&texts)
-}
-
-/// The judges as results name them; a threshold is of the training reward.
-pub(crate) fn named(judges: &[Judge], threshold: Option<f64>) -> Vec<Named> {
-    judges
-        .iter()
-        .enumerate()
-        .map(|(number, judge)| Named {
-            name: judge.name.clone(),
-            training: number == 0,
-            threshold: threshold.filter(|_| number == 0),
+            answers: answers.map(|a| a[p].iter().map(String::as_str).collect()),
         })
         .collect()
 }

@@ -8,9 +8,9 @@ use infalign_data::{Fingerprint, RecordOptions, RunDir, Turns, read_preferences}
 use infalign_lm::Folder;
 use infalign_reward::{Dress, Reading};
 use infalign_train::{
-    Decay, Schedule, Warmup,
-    preference::{self, Outcome, Pair, PreferenceRun, Settings, Start, write_reward_model},
-    supervised::{Habits, Surroundings},
+    Decay, Habits, Outcome, Schedule, Surroundings, Warmup,
+    preference::{self, Pair, PreferenceRun, Settings, Start},
+    write_reward_model,
 };
 
 use super::{base::BasePolicy, remove_checkpoints, rollouts::sharded, write_json};
@@ -46,7 +46,7 @@ pub(crate) fn fit(
     let folder = if fit.model.is_empty() {
         base.folder.clone()
     } else {
-        Folder::open(&fit.model)?
+        Folder::open(config.at(&fit.model))?
     };
     let reading = Reading::new(&folder, Dress::Auto, false)?;
     let (pairs, source) = if fit.preferences == TAVERN {
@@ -189,7 +189,7 @@ fn annotated(
 /// Pairs of a file.
 fn recorded(config: &Config, reading: &Reading) -> Result<(Vec<Pair>, Fingerprint)> {
     let fit = &config.reward.fit;
-    let file = PathBuf::from(&fit.preferences);
+    let file = config.at(&fit.preferences);
     let mut pairs = Vec::new();
     for (number, row) in read_preferences(&file, &RecordOptions::default())?
         .take(fit.pairs)

@@ -1,17 +1,17 @@
 //! Stages `policies/…`: one KL-regularised RL run for each variant, put exactly on its budget at the end.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, sync::Arc};
 
 use infalign::calibration::Calibrator;
 use infalign_data::RunDir;
-use infalign_lm::{AdamWConfig, Decoder, WriteOptions};
+use infalign_lm::AdamWConfig;
 use infalign_train::{
-    Decay, Policy, Schedule, Telemetry, Warmup,
+    Decay, Habits, Outcome, Policy, Schedule, Surroundings, Telemetry, Warmup,
     rl::{
-        self, BaseRollouts, Budget, HeldOut, KlEstimator, Landing, ObjectiveSpec, Outcome, Price,
-        Settings, Shape, Task,
+        self, BaseRollouts, Budget, HeldOut, KlEstimator, Landing, ObjectiveSpec, Price, Settings,
+        Shape, Task,
     },
-    supervised::{Habits, Surroundings},
+    write_model,
 };
 use serde::{Deserialize, Serialize};
 
@@ -172,7 +172,8 @@ fn work(
         }
         _ => (session.policy().clone(), None),
     };
-    save(&model, base, &directory)?;
+    let (tokenizer, tokens) = (base.folder.tokenizer()?, base.folder.tokens());
+    write_model(&model, &base.policy, tokenizer, tokens, &directory)?;
     let trained = Trained {
         beta: session.beta(),
         landing,
@@ -180,35 +181,6 @@ fn work(
     let place = folder(variant);
     write_json(dir, &format!("{place}/{SUMMARY}"), &trained)?;
     Ok(())
-}
-
-/// Writes the policy as a folder of the hub, adapters merged, beside its metrics.
-fn save(model: &Decoder, base: &BasePolicy, directory: &Path) -> Result<()> {
-    let hidden = directory.join(".model");
-    let options = WriteOptions {
-        shard_bytes: u64::MAX,
-        ..WriteOptions::default()
-    };
-    if hidden.exists() {
-        fs::remove_dir_all(&hidden).map_err(|source| write_error(&hidden, source))?;
-    }
-    model
-        .merged()
-        .save(&hidden, Some(base.folder.path()), options, |_| Ok(()))?;
-    for entry in fs::read_dir(&hidden).map_err(|source| write_error(&hidden, source))? {
-        let entry = entry.map_err(|source| write_error(&hidden, source))?;
-        let place = directory.join(entry.file_name());
-        fs::rename(entry.path(), &place).map_err(|source| write_error(&place, source))?;
-    }
-    fs::remove_dir_all(&hidden).map_err(|source| write_error(&hidden, source))
-}
-
-fn write_error(path: &Path, source: std::io::Error) -> Error {
-    infalign_data::Error::Write {
-        path: path.to_owned(),
-        source,
-    }
-    .into()
 }
 
 /// A variant's settings.

@@ -161,6 +161,7 @@ fn procedures<'a>(runs: &[(&'a str, &'a RunReport)]) -> Vec<&'a str> {
             }
         }
     }
+    procedures.sort_by_key(|procedure| *procedure == frontier::STANDARD);
     procedures
 }
 

@@ -1,4 +1,4 @@
-//! How the win rate changes with the number of draws N, for best-of-N and worst-of-N, where a run measured several N.
+//! How the win rate changes with the number of draws N, for best-of-N, worst-of-N and voting, where a run measured several N.
 
 use infalign::{estimate::Estimate, evaluation::Evaluation};
 
@@ -14,9 +14,9 @@ use crate::{
 /// Fewer N than these are no curve.
 const FEWEST: usize = 3;
 
-/// One panel for each of the two that has enough N.
+/// One panel for each of the three that has enough N.
 pub(crate) fn panels(evaluation: &Evaluation, arms: &[&Arm<'_>], palette: &Palette) -> Vec<Panel> {
-    ["best-of:", "worst-of:"]
+    ["best-of:", "worst-of:", "voting:"]
         .into_iter()
         .filter_map(|family| panel(evaluation, arms, family, palette))
         .collect()

@@ -16,29 +16,39 @@ use crate::{
     tone::{Palette, is_optimum},
 };
 
+/// One plain sample: what everything else is compared with, and so comes last.
+pub(crate) const STANDARD: &str = "standard";
+
 /// More panels than these are left to the tables.
 const MOST: usize = 6;
 
-/// The procedures worth a picture of their own: those that a policy or a design was made for, then plain sampling; all of them where that
-/// leaves none. At most [`MOST`].
+/// The procedures worth a picture of their own: those that a policy was made for, those of designs, then plain sampling; all of them where
+/// that leaves none. At most [`MOST`].
 pub(crate) fn featured<'a>(evaluation: &'a Evaluation, designs: &[Design]) -> Vec<&'a str> {
-    let wanted = |procedure: &str| {
-        let by_policy = evaluation
-            .policies
-            .iter()
-            .any(|policy| policy.designed_for.as_deref() == Some(procedure));
-        by_policy || designs.iter().any(|design| design.procedure == procedure)
+    let by_policy = |procedure: &str| {
+        let mut policies = evaluation.policies.iter();
+        policies.any(|policy| policy.designed_for.as_deref() == Some(procedure))
     };
+    let by_design = |procedure: &str| designs.iter().any(|d| d.procedure == procedure);
     let names = || evaluation.procedures.iter().map(String::as_str);
-    let mut kept: Vec<&str> = names().filter(|name| wanted(name)).collect();
+    let mut kept: Vec<&str> = names()
+        .filter(|name| by_policy(name) || by_design(name))
+        .collect();
     if kept.is_empty() {
         kept = names().collect();
     }
-    if !kept.contains(&"standard") {
-        kept.extend(names().filter(|name| *name == "standard"));
+    if !kept.contains(&STANDARD) {
+        kept.extend(names().filter(|name| *name == STANDARD));
     }
+    kept.sort_by_key(|name| (*name == STANDARD, !by_policy(name)));
     kept.truncate(MOST);
     kept
+}
+
+/// Where a procedure stands among those that are featured; the others behind them.
+pub(crate) fn place(featured: &[&str], procedure: &str) -> usize {
+    let at = featured.iter().position(|name| *name == procedure);
+    at.unwrap_or(usize::MAX)
 }
 
 /// The panels, for those procedures that have a KL to draw against.

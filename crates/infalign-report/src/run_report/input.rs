@@ -127,6 +127,10 @@ impl RunReport {
             let place = format!("{} − {}", comparison.left, comparison.right);
             Error::finite("difference.mean", &place, comparison.difference.mean)?;
         }
+        for duel in &evaluation.duels {
+            let place = format!("{} against {}", duel.left, duel.right);
+            Error::finite("duel.win_rate.mean", &place, duel.win_rate.mean)?;
+        }
         if let Some(diagnostics) = &evaluation.diagnostics {
             check_law(&diagnostics.law, "the base")?;
         }

@@ -7,6 +7,7 @@ mod calibration;
 mod compare;
 mod curves;
 mod draws;
+mod duel;
 mod frontier;
 mod gain;
 mod gap;
@@ -28,6 +29,7 @@ use self::{
     arm::Arm,
     attack::Attack,
     calibration::Calibration,
+    duel::DuelTable,
     gap::GapTable,
     samples::Samples,
     table::{Spent, WinTable},
@@ -65,6 +67,7 @@ struct RunPage<'a> {
     has_lines: bool,
     tables: Vec<WinTable<'a>>,
     any_predicted: bool,
+    duels: Vec<DuelTable<'a>>,
     draws: Vec<Group<String>>,
     spent: Vec<Spent>,
     laws: Vec<Group<String>>,
@@ -173,6 +176,7 @@ impl<'a> RunPage<'a> {
             frontier: drawn(&frontier)?,
             any_predicted: tables.iter().any(|table| table.has_predicted),
             tables,
+            duels: duel::tables(evaluation, &arms, &featured),
             draws: by_budget(&arms, |arms| {
                 drawn(&draws::panels(evaluation, arms, &palette))
             })?,

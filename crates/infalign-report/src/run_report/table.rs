@@ -11,6 +11,7 @@ use infalign::{
 use super::{
     answer::budgets,
     arm::{Arm, difference, rate},
+    frontier::place,
     words::{bounded, kl, or_dash, plus_minus},
 };
 use crate::figures::{in_nats, percent, points, significant};
@@ -58,7 +59,7 @@ pub(crate) struct Cells {
     pub(crate) best: bool,
 }
 
-/// The tables, those of `featured` procedures first and unfolded.
+/// The tables, those of `featured` procedures first and unfolded, as are those of voting, of which nothing else is shown.
 pub(crate) fn win_tables<'a>(
     evaluation: &'a Evaluation,
     arms: &[Arm<'_>],
@@ -75,7 +76,7 @@ pub(crate) fn win_tables<'a>(
                 .collect();
             WinTable {
                 procedure,
-                open: featured.contains(&&**procedure),
+                open: featured.contains(&&**procedure) || procedure.starts_with("voting:"),
                 has_predicted: groups
                     .iter()
                     .flat_map(|group| &group.rows)
@@ -85,11 +86,7 @@ pub(crate) fn win_tables<'a>(
         })
         .filter(|table| !table.groups.is_empty())
         .collect();
-    let place = |table: &WinTable<'_>| {
-        let at = featured.iter().position(|name| *name == table.procedure);
-        at.unwrap_or(usize::MAX)
-    };
-    tables.sort_by_key(place);
+    tables.sort_by_key(|table| place(featured, table.procedure));
     tables
 }
 

@@ -9,7 +9,7 @@ use infalign_lm::{
 };
 
 use super::*;
-use crate::{Decay, Interrupt, Metrics, Schedule, Telemetry, Warmup};
+use crate::{Decay, Interrupt, Schedule, Sink, Telemetry, Warmup, write_reward_model};
 
 fn device() -> Device {
     let cpu: DeviceName = "cpu".parse().unwrap();
@@ -92,7 +92,12 @@ impl Sink for StopAfter {
     }
 }
 
-fn run(start: &Start, settings: &Settings, directory: &Path, stop: Option<u64>) -> Result<Outcome> {
+fn run(
+    start: &Start,
+    settings: &Settings,
+    directory: &Path,
+    stop: Option<u64>,
+) -> Result<Outcome<Decoder>> {
     let interrupt = Interrupt::new();
     let habits = Habits {
         save_every: 1000,
@@ -120,7 +125,7 @@ fn run(start: &Start, settings: &Settings, directory: &Path, stop: Option<u64>) 
     })
 }
 
-fn done(outcome: Outcome) -> Decoder {
+fn done(outcome: Outcome<Decoder>) -> Decoder {
     match outcome {
         Outcome::Done(model) => *model,
         Outcome::Interrupted { step } => unreachable!("stopped at {step}"),

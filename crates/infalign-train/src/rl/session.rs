@@ -13,10 +13,9 @@ use super::{
     weights::density,
 };
 use crate::{
-    Checkpoint, Checkpoints, Cursor, Metrics, Order, Policy, Rates, RunState,
+    Checkpoint, Checkpoints, Cursor, Habits, Metrics, Order, Policy, Rates, RunState,
     error::{Error, Result},
     order::{generator, shuffle},
-    supervised::Habits,
 };
 
 mod batch;

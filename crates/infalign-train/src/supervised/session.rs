@@ -7,11 +7,11 @@ use infalign_lm::{
 };
 
 use super::{
-    Data, Habits, Policy, Rows, Settings,
+    Data, Rows, Settings,
     data::{Walk, for_model},
 };
 use crate::{
-    Checkpoint, Checkpoints, Cursor, Metrics, Rates, RunState,
+    Checkpoint, Checkpoints, Cursor, Habits, Metrics, Policy, Rates, RunState,
     error::{Error, Result},
 };
 

@@ -1,4 +1,4 @@
-//! What a supervised run is told: settings on which its result depends, and habits that change nothing about it.
+//! What a supervised run is told: everything on which its result depends besides model and data.
 
 use infalign_lm::AdamWConfig;
 use serde::{Deserialize, Serialize};
@@ -61,19 +61,6 @@ impl Settings {
         self.adamw.validate()?;
         self.schedule.resolve(self.steps)
     }
-}
-
-/// What changes nothing about the result.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Habits {
-    /// Steps between two checkpoints, at least 1.
-    pub save_every: u64,
-    /// The most seconds between two checkpoints.
-    pub save_seconds: f64,
-    /// How many checkpoints stay.
-    pub keep: usize,
-    /// Keeps only every layer's input and computes the layer again for its gradient: less memory, more time, the same bits.
-    pub recompute: bool,
 }
 
 #[cfg(test)]

@@ -16,11 +16,11 @@
 //! | voting without answers | [`Error::Unsupported`] |
 //! | all rewards tied | 1/m each |
 
-use std::{fmt, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use super::samples::Responses;
 use crate::{
-    Error, Result,
+    Error, ProcedureSpec, Result,
     estimate::OrderLaw,
     finite::{MAX_VOTES, winners_of_counts},
     procedure::Procedure,
@@ -43,6 +43,45 @@ impl fmt::Display for Deployed {
         }
     }
 }
+
+impl FromStr for Deployed {
+    type Err = Error;
+
+    /// `voting:N`, or any procedure that samples can execute.
+    fn from_str(text: &str) -> Result<Self> {
+        if let Some(n) = text.trim().strip_prefix("voting:") {
+            let votes = n.trim().parse().ok().filter(|n| VOTES.contains(n));
+            return votes.map(Self::Voting).ok_or_else(|| Error::Unsupported {
+                procedure: text.to_owned(),
+                why: format!("voting takes {VOTERS}, such as voting:8"),
+            });
+        }
+        match text.parse()? {
+            ProcedureSpec::Ready(procedure) => Ok(Self::Ranked(procedure)),
+            ProcedureSpec::Cdf(_) => Err(Error::Unsupported {
+                procedure: text.to_owned(),
+                why: NO_MIXTURE.to_owned(),
+            }),
+        }
+    }
+}
+
+impl Deployed {
+    /// The most draws that it takes; `None` where samples cannot execute it.
+    #[must_use]
+    pub fn draws(&self) -> Option<usize> {
+        match self {
+            Self::Voting(n) => Some(*n),
+            Self::Ranked(procedure) => procedure.order_terms()?.iter().map(|term| term.n).max(),
+        }
+    }
+}
+
+/// Numbers of votes.
+const VOTES: std::ops::RangeInclusive<usize> = 1..=MAX_VOTES;
+const VOTERS: &str = "a whole number between 1 and 512";
+const NO_MIXTURE: &str = "it is no mixture of order statistics of a fixed number of draws, which is what samples can execute without \
+                          bias; use best-of, worst-of, order, or a mixture of them";
 
 /// A procedure made ready for m responses.
 #[derive(Debug, Clone)]
@@ -67,17 +106,14 @@ impl Selection {
         };
         match deployed {
             Deployed::Voting(n) => {
-                let (name, allowed) = ("N of voting", "a whole number between 1 and 512");
-                Error::range(name, *n as f64, (1..=MAX_VOTES).contains(n), allowed)?;
+                Error::range("N of voting", *n as f64, VOTES.contains(n), VOTERS)?;
                 enough(*n)?;
                 Ok(Self::Voting(*n))
             }
             Deployed::Ranked(procedure) => {
                 let terms = procedure.order_terms().ok_or_else(|| Error::Unsupported {
                     procedure: procedure.to_string(),
-                    why: "it is no mixture of order statistics of a fixed number of draws, which is what samples can execute without \
-                          bias; use best-of, worst-of, order, or a mixture of them"
-                        .to_owned(),
+                    why: NO_MIXTURE.to_owned(),
                 })?;
                 enough(terms.iter().map(|t| t.n).max().unwrap_or(1))?;
                 let parts = terms
@@ -145,19 +181,10 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed construction is a failed test")]
 
     use super::*;
-    use crate::{
-        ProcedureSpec,
-        evaluation::win::{Side, judged},
-    };
+    use crate::evaluation::win::{Side, judged};
 
     fn deployed(text: &str) -> Deployed {
-        match text.strip_prefix("voting:") {
-            Some(n) => Deployed::Voting(n.parse().unwrap()),
-            None => match text.parse().unwrap() {
-                ProcedureSpec::Ready(procedure) => Deployed::Ranked(procedure),
-                other @ ProcedureSpec::Cdf(_) => unreachable!("{other} is not ready"),
-            },
-        }
+        text.parse().unwrap()
     }
 
     fn responses<'a>(rewards: &'a [f32], answers: Option<Vec<&'a str>>) -> Responses<'a> {
@@ -342,6 +369,27 @@ mod tests {
             let right: f64 = got.iter().zip(rewards).map(|(m, r)| m * f64::from(r)).sum();
             assert!((right - want / subsets).abs() < 1e-13, "N = {n}");
             assert!((got.iter().sum::<f64>() - 1.0).abs() < 1e-13);
+        }
+    }
+
+    #[test]
+    fn deployed_are_typed_and_written_alike() {
+        for (text, draws) in [
+            ("voting:8", Some(8)),
+            ("best-of:4", Some(4)),
+            ("rewind:0.5/4", None),
+        ] {
+            assert_eq!(deployed(text).to_string(), text);
+            assert_eq!(deployed(text).draws(), draws, "{text}");
+        }
+        for text in [
+            "voting:0",
+            "voting:513",
+            "voting:x",
+            "cdf:file.csv",
+            "votes:3",
+        ] {
+            assert!(text.parse::<Deployed>().is_err(), "{text}");
         }
     }
 

@@ -9,12 +9,10 @@ use infalign_data::{Fingerprint, Outcome as Stage, RunDir};
 use infalign_lm::{AdamWConfig, Folder};
 use infalign_reward::{Dress, Reading};
 use infalign_train::{
-    Interrupt, Schedule, Telemetry, order,
-    preference::{
-        self, Outcome, Pair, PreferenceRun, Settings, Start, evaluate, judge, write_reward_model,
-    },
-    supervised::{Habits, Surroundings},
+    Habits, Interrupt, Outcome, Schedule, Surroundings, Telemetry, order,
+    preference::{self, Pair, PreferenceRun, Settings, Start, evaluate, judge},
     telemetry::Progress,
+    write_reward_model,
 };
 use serde::Serialize;
 

@@ -105,6 +105,7 @@ pub(super) fn run(args: &Run, rollouts: &Path) -> Result<()> {
         seed: asked.seed,
         config: &config,
         inputs: &inputs,
+        root: Path::new(""),
     };
     let existing = if args.place.overwrite {
         Existing::Overwrite

@@ -26,9 +26,11 @@ pub(super) fn print(finished: &Finished, config: &Config) -> Result<()> {
     }
 }
 
-/// One table for each procedure of the design.
+/// One table for each procedure of the design, and for voting.
 fn measured(evaluation: &Evaluation, config: &Config) -> Result<()> {
-    for procedure in &config.design.procedures {
+    let executed = evaluation.procedures.iter();
+    let votes = executed.filter(|procedure| procedure.starts_with("voting:"));
+    for procedure in config.design.procedures.iter().chain(votes) {
         let mut heads = vec!["policy".to_owned(), "KL".to_owned()];
         for judge in &evaluation.judges {
             heads.push(format!("wins by {}", judge.name));

@@ -12,13 +12,13 @@ use infalign_lm::{
 use tempfile::TempDir;
 
 use crate::{
-    Base, Decay, Interrupt, Metrics, Policy, Schedule, Sink, Telemetry, Warmup,
+    Base, Decay, Habits, Interrupt, Metrics, Outcome, Policy, Schedule, Sink, Surroundings,
+    Telemetry, Warmup,
     error::Result,
     rl::{
-        BaseRollouts, Budget, Draws, HeldOut, KlEstimator, ObjectiveSpec, Outcome, Price, Prompt,
-        Rollout, Session, Settings, Shape, Task, draw, train,
+        BaseRollouts, Budget, Draws, HeldOut, KlEstimator, ObjectiveSpec, Price, Prompt, Rollout,
+        Session, Settings, Shape, Task, draw, train,
     },
-    supervised::{Habits, Surroundings},
 };
 
 pub(super) fn device() -> Device {
@@ -109,7 +109,7 @@ impl Tiny {
         settings: &Settings,
         (reward, transform): Trained,
         stop: Option<u64>,
-    ) -> Result<Outcome> {
+    ) -> Result<Outcome<Session>> {
         let rewards: Vec<Vec<f32>> = self
             .rollouts
             .iter()
@@ -220,7 +220,7 @@ impl Sink for StopAfter {
     }
 }
 
-pub(super) fn done(outcome: Outcome) -> Session {
+pub(super) fn done(outcome: Outcome<Session>) -> Session {
     match outcome {
         Outcome::Done(session) => *session,
         Outcome::Interrupted { step } => unreachable!("stopped at {step}"),

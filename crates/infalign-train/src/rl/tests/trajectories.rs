@@ -7,8 +7,8 @@ use infalign_lm::{AdamWConfig, Decoder};
 
 use super::tiny::{Tiny, bent, bits, done, metrics, reward, settings, weights};
 use crate::{
-    Schedule,
-    rl::{ObjectiveSpec, Outcome, Settings},
+    Outcome, Schedule,
+    rl::{ObjectiveSpec, Settings},
 };
 
 /// Every objective, each with settings that use all of it.

@@ -3,22 +3,26 @@
 //! The model is made whole in a hidden folder first, then its files are renamed into place, weights before the configuration that announces
 //! them. A kill between leaves a folder that the same command completes.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::Path};
 
 use infalign_data::write_atomic;
 use infalign_lm::{Decoder, Dtype, TokenIds, Tokenizer, WriteOptions};
 use serde_json::{Map, Value};
 
-use super::Policy;
-use crate::error::{Error, Result};
+use crate::{
+    Policy,
+    error::{Error, Result},
+};
 
 /// What [`write_model`] always writes.
 pub const MODEL_FILES: [&str; 3] = ["model.safetensors", "generation_config.json", "config.json"];
 /// What [`write_adapter`] writes.
 pub const ADAPTER_FILES: [&str; 2] = ["adapter_model.safetensors", "adapter_config.json"];
+/// One file however large: its name is then known beforehand.
+const ONE_FILE: WriteOptions = WriteOptions {
+    dtype: Dtype::F32,
+    shard_bytes: u64::MAX,
+};
 
 /// Writes a folder that transformers opens: configuration, weights (adapters merged), tokenizer, defaults of generation. Tokenizer and defaults
 /// are those of the policy's folder, else `tokenizer` and its tokens.
@@ -32,25 +36,41 @@ pub fn write_model(
     tokens: &TokenIds,
     directory: &Path,
 ) -> Result<()> {
-    let hidden = begin(directory)?;
     let companions = policy.folder().map(infalign_lm::Folder::path);
-    // One file however large: its name is then known beforehand.
-    let options = WriteOptions {
-        shard_bytes: u64::MAX,
-        ..WriteOptions::default()
-    };
-    model.save(&hidden, companions, options, |folder| {
-        if companions.is_none() {
-            tokenizer.save(folder)?;
-        }
-        let defaults = folder.join("generation_config.json");
-        if !defaults.exists() {
-            let text = format!("{:#}\n", Value::Object(generation(tokens)));
-            write_atomic(defaults, |f| f.write_all(text.as_bytes()))?;
-        }
-        Ok(())
-    })?;
-    into_place(&hidden, directory)
+    placed(directory, |hidden| {
+        Ok(model.save(hidden, companions, ONE_FILE, |folder| {
+            if companions.is_none() {
+                tokenizer.save(folder)?;
+            }
+            let defaults = folder.join("generation_config.json");
+            if !defaults.exists() {
+                let text = format!("{:#}\n", Value::Object(generation(tokens)));
+                write_atomic(defaults, |f| f.write_all(text.as_bytes()))?;
+            }
+            Ok(())
+        })?)
+    })
+}
+
+/// Writes a `*ForSequenceClassification` folder that transformers and vLLM open, into `directory`, which may hold other files. Tokenizer, chat
+/// template and licence are copied from `companions`, else `tokenizer` is written.
+///
+/// # Errors
+/// The disk's refusal.
+pub fn write_reward_model(
+    model: &Decoder,
+    companions: Option<&Path>,
+    tokenizer: &Tokenizer,
+    directory: &Path,
+) -> Result<()> {
+    placed(directory, |hidden| {
+        Ok(
+            model.save(hidden, companions, ONE_FILE, |folder| match companions {
+                Some(_) => Ok(()),
+                None => tokenizer.save(folder),
+            })?,
+        )
+    })
 }
 
 /// Writes a folder that peft opens: the adapters beside the weights of `base`, wherever that is.
@@ -63,9 +83,9 @@ pub fn write_adapter(model: &Decoder, base: &str, directory: &Path) -> Result<()
         .ok_or_else(|| Error::Bug {
             what: "a model without adapters was to be saved as one".to_owned(),
         })?;
-    let hidden = begin(directory)?;
-    adapter.save(&hidden, model.spec(), Dtype::F32)?;
-    into_place(&hidden, directory)
+    placed(directory, |hidden| {
+        Ok(adapter.save(hidden, model.spec(), Dtype::F32)?)
+    })
 }
 
 fn generation(tokens: &TokenIds) -> Map<String, Value> {
@@ -84,20 +104,17 @@ fn generation(tokens: &TokenIds) -> Map<String, Value> {
     fields
 }
 
-/// An empty place for the files, inside of where they belong.
-pub(crate) fn begin(directory: &Path) -> Result<PathBuf> {
+/// Lets `write` make files in an empty folder inside of where they belong, then moves them there, those that announce the others last.
+fn placed(directory: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let hidden = directory.join(".model");
     match fs::remove_dir_all(&hidden) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::write(hidden, e)),
-        _ => Ok(hidden),
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(Error::write(hidden, e)),
+        _ => {}
     }
-}
-
-/// Moves the files to where they belong, those that announce the others last.
-pub(crate) fn into_place(hidden: &Path, directory: &Path) -> Result<()> {
+    write(&hidden)?;
     let mut names = Vec::new();
-    for entry in fs::read_dir(hidden).map_err(|e| Error::read(hidden, e))? {
-        names.push(entry.map_err(|e| Error::read(hidden, e))?.file_name());
+    for entry in fs::read_dir(&hidden).map_err(|e| Error::read(&hidden, e))? {
+        names.push(entry.map_err(|e| Error::read(&hidden, e))?.file_name());
     }
     let announces = |name: &&std::ffi::OsString| {
         matches!(name.to_str(), Some("config.json" | "adapter_config.json"))
@@ -111,5 +128,5 @@ pub(crate) fn into_place(hidden: &Path, directory: &Path) -> Result<()> {
         }
         fs::rename(hidden.join(name), &place).map_err(refused)?;
     }
-    fs::remove_dir_all(hidden).map_err(|e| Error::write(hidden, e))
+    fs::remove_dir_all(&hidden).map_err(|e| Error::write(&hidden, e))
 }
