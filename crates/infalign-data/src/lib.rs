@@ -10,6 +10,7 @@
 //! format is recognised; [`inspect`] says what such a file holds, [`convert`] brings it into a form of
 //! ours.
 
+mod bulk;
 mod calibration;
 mod convert;
 mod error;
@@ -23,6 +24,9 @@ mod table;
 mod texts;
 mod write;
 
+pub use bulk::{
+    CalibrationOf, CalibrationSink, RewardBatch, stream_rewards, write_calibration_stream,
+};
 pub use calibration::{Calibration, read_calibration, write_calibration};
 pub use convert::{BadList, ConvertOptions, Converted, convert};
 pub use error::{Error, Kind, Place, Result, Role, Spot};

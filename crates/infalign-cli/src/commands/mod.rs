@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod calibrate;
 mod config;
 mod data;
 mod design;
@@ -26,7 +27,10 @@ pub(crate) fn run(args: Args) -> Result<()> {
     match args.command {
         Command::Run(args) => run::run(&args),
         Command::Rollout(args) => run::stage(&args, Until::Rollouts),
-        Command::Calibrate(args) => run::stage(&args, Until::Design),
+        Command::Calibrate(args) if args.rewards.is_empty() => {
+            run::stage(&args.stage, Until::Design)
+        }
+        Command::Calibrate(args) => calibrate::run(&args),
         Command::Train(args) => run::stage(&args, Until::Training),
         Command::Distill(args) => {
             let resample = args.resample.map(std::num::NonZero::get);

@@ -3,7 +3,7 @@
 mod answer;
 mod arm;
 mod attack;
-mod calibration;
+pub(crate) mod calibration;
 mod compare;
 mod curves;
 mod draws;
@@ -27,7 +27,7 @@ use self::{
     answer::{Answer, Headline, budgets},
     arm::Arm,
     attack::Attack,
-    calibration::Calibration,
+    calibration::CalibrationWords,
     gap::GapTable,
     samples::Samples,
     table::{Spent, WinTable},
@@ -88,7 +88,7 @@ struct Group<T> {
 
 struct CalibrationSection {
     panels: Vec<String>,
-    words: Calibration,
+    words: CalibrationWords,
 }
 
 struct AttackSection {
@@ -152,9 +152,13 @@ impl<'a> RunPage<'a> {
         let all_lines = curves::lines(&report.curves);
         let calibration = match &evaluation.diagnostics {
             Some(diagnostics) => {
-                let words = Calibration::new(diagnostics);
-                let panels = drawn(&words.panels)?;
-                Some(CalibrationSection { panels, words })
+                let words = CalibrationWords::new(diagnostics);
+                let panels = calibration::panels(diagnostics);
+                let panels = panels.iter().map(|(_, panel)| svg::inline(panel));
+                Some(CalibrationSection {
+                    panels: panels.collect::<Result<_>>()?,
+                    words,
+                })
             }
             None => None,
         };
