@@ -8,6 +8,7 @@ mod devices;
 mod list;
 mod pretrain;
 mod report;
+mod responses;
 mod reward;
 mod run;
 mod sample;

@@ -163,8 +163,11 @@ fn rewards(batch: &RewardBatch, k: &[i32]) -> EncodeResult<(Bytes, ColumnCloseRe
         page.extend_from_slice(&(levels.len() as u32).to_le_bytes());
         page.extend_from_slice(levels);
     }
-    for value in (0..batch.prompts()).flat_map(|p| batch.rewards(p)) {
-        page.extend_from_slice(&value.to_le_bytes());
+    let plain = page.len();
+    page.resize(plain + 4 * values, 0);
+    let all = (0..batch.prompts()).flat_map(|p| batch.rewards(p));
+    for (bytes, value) in page[plain..].as_chunks_mut().0.iter_mut().zip(all) {
+        *bytes = value.to_le_bytes();
     }
     let size = page.len();
     let page = Page::DataPage {

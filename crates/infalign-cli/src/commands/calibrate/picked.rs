@@ -34,16 +34,17 @@ impl Picked {
 
     /// Each with its last `check` rewards held against the others, where that leaves any.
     pub(super) fn prompts(&self, check: usize) -> Vec<CalibratedPrompt<'_>> {
-        let one = |(_, id, rewards): &'_ (u64, String, Vec<f32>)| {
+        let mut prompts = Vec::with_capacity(self.kept.len());
+        for (_, id, rewards) in &self.kept {
             let k = rewards.len().checked_sub(check).filter(|k| *k > 0);
             let (rollouts, fresh) = rewards.split_at(k.unwrap_or(rewards.len()));
-            CalibratedPrompt {
+            prompts.push(CalibratedPrompt {
                 id,
                 rollouts,
                 fresh,
-            }
-        };
-        self.kept.iter().map(one).collect()
+            });
+        }
+        prompts
     }
 }
 
