@@ -14,7 +14,7 @@ use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
 pub(crate) use data::{Convert, Data, DataCommand, Formats, Inspect, To};
 pub(crate) use language::{Devices, Dress, LongPrompts, Sample, Score};
-pub(crate) use loose::Calibrate;
+pub(crate) use loose::{Calibrate, Evaluate};
 pub(crate) use machine::Machine;
 pub(crate) use reward::{Reward, RewardCommand, RewardEval, RewardTrain};
 pub(crate) use run::{Config, ConfigAction, Distill, Place, Report, Run, Stage};
@@ -46,8 +46,7 @@ pub(crate) enum Command {
     /// The main job as far as trained policies.
     Train(Box<Stage>),
     Distill(Box<Distill>),
-    /// The main job as far as fresh samples, their rewards and `results.json`.
-    Evaluate(Box<Stage>),
+    Evaluate(Box<Evaluate>),
     Report(Report),
     Config(Config),
     Data(Data),

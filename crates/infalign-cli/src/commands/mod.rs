@@ -5,6 +5,7 @@ mod config;
 mod data;
 mod design;
 mod devices;
+mod evaluate;
 mod list;
 mod pretrain;
 mod report;
@@ -37,7 +38,10 @@ pub(crate) fn run(args: Args) -> Result<()> {
             let resample = args.resample.map(std::num::NonZero::get);
             run::stage(&args.stage, Until::Distill(resample))
         }
-        Command::Evaluate(args) => run::stage(&args, Until::Evaluation),
+        Command::Evaluate(args) if args.samples.is_empty() && args.verdicts.is_empty() => {
+            run::stage(&args.stage, Until::Evaluation)
+        }
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Data(args) => data::run(&args),

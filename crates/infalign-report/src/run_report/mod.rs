@@ -224,16 +224,17 @@ fn sample_policies(report: &RunReport) -> Vec<&str> {
 
 /// What was measured on what, in one sentence.
 fn setting(evaluation: &Evaluation, arms: &[Arm<'_>]) -> String {
+    let known = evaluation.judges.iter().any(|judge| judge.training);
     let judges: Vec<String> = evaluation
         .judges
         .iter()
         .map(|judge| {
-            let role = if judge.training {
-                "trained on"
-            } else {
-                "never seen in training"
+            let role = match (known, judge.training) {
+                (false, _) => "",
+                (_, true) => " (trained on)",
+                _ => " (never seen in training)",
             };
-            format!("<code>{}</code> ({role})", escape(&judge.name))
+            format!("<code>{}</code>{role}", escape(&judge.name))
         })
         .collect();
     let seeds = arms.iter().map(|arm| arm.policies.len()).max().unwrap_or(1);
