@@ -169,6 +169,7 @@ impl<'a> RunPage<'a> {
             setting: setting(evaluation, &arms),
             answers: Headline::all(evaluation, &arms)
                 .iter()
+                .filter(|_| trained_here(evaluation))
                 .filter_map(|headline| headline.answer(evaluation))
                 .collect(),
             many_seeds: arms.iter().any(|arm| arm.policies.len() > 1),
@@ -222,9 +223,14 @@ fn sample_policies(report: &RunReport) -> Vec<&str> {
     names
 }
 
+/// Whether anything is known of the policies' training: samples of unknown policies make no claim.
+fn trained_here(evaluation: &Evaluation) -> bool {
+    evaluation.judges.iter().any(|judge| judge.training)
+}
+
 /// What was measured on what, in one sentence.
 fn setting(evaluation: &Evaluation, arms: &[Arm<'_>]) -> String {
-    let known = evaluation.judges.iter().any(|judge| judge.training);
+    let known = trained_here(evaluation);
     let judges: Vec<String> = evaluation
         .judges
         .iter()
@@ -238,13 +244,20 @@ fn setting(evaluation: &Evaluation, arms: &[Arm<'_>]) -> String {
         })
         .collect();
     let seeds = arms.iter().map(|arm| arm.policies.len()).max().unwrap_or(1);
+    let seeds = if known {
+        format!(
+            "; {} per policy",
+            counted(seeds, "training seed", "training seeds")
+        )
+    } else {
+        String::new()
+    };
     format!(
-        "Measured on {}, with {} per prompt of each policy and {} of the base <code>{}</code>, fresh for this evaluation; judged by {}; {} per policy.",
+        "Measured on {}, with {} per prompt of each policy and {} of the base <code>{}</code>, fresh for this evaluation; judged by {}{seeds}.",
         counted(evaluation.prompts, "held-out prompt", "held-out prompts"),
         counted(evaluation.samples, "response", "responses"),
         evaluation.base_samples,
         escape(&evaluation.base),
-        listed(&judges),
-        counted(seeds, "training seed", "training seeds")
+        listed(&judges)
     )
 }
