@@ -45,6 +45,7 @@ pub struct CalibrationOf {
 
 /// Takes the prompts of a calibration in turn.
 pub struct CalibrationSink<'o> {
+    path: &'o Path,
     writer: SerializedFileWriter<Output<'o>>,
     group: RewardBatch,
 }
@@ -58,9 +59,10 @@ pub fn write_calibration_stream<E: From<Error>>(
     of: &CalibrationOf,
     fill: impl FnOnce(&mut CalibrationSink<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
+    let path = path.as_ref();
     let mut failure = None;
     let written = write_atomic(path, |output| {
-        let mut sink = CalibrationSink::new(output, of).map_err(encode::refused)?;
+        let mut sink = CalibrationSink::new(path, output, of).map_err(encode::refused)?;
         if let Err(error) = fill(&mut sink) {
             failure = Some(error);
             return Err(io::Error::other("the calibration could not be made"));
@@ -74,7 +76,7 @@ pub fn write_calibration_stream<E: From<Error>>(
 }
 
 impl<'o> CalibrationSink<'o> {
-    fn new(output: Output<'o>, of: &CalibrationOf) -> EncodeResult<Self> {
+    fn new(path: &'o Path, output: Output<'o>, of: &CalibrationOf) -> EncodeResult<Self> {
         let metadata = [
             (BASE_POLICY, of.base_policy.as_str()),
             (REWARD, &of.reward),
@@ -82,6 +84,7 @@ impl<'o> CalibrationSink<'o> {
         ];
         let properties = encode::properties(metadata.into_iter());
         Ok(Self {
+            path,
             writer: SerializedFileWriter::new(output, schema()?, Arc::new(properties))?,
             group: RewardBatch::default(),
         })
@@ -101,10 +104,9 @@ impl<'o> CalibrationSink<'o> {
             }
             self.group.push(batch.id(prompt), rewards);
             if self.group.prompts() >= GROUP || self.group.responses() >= MOST {
-                self.flush().map_err(|e| Error::Write {
-                    path: "the calibration".into(),
-                    source: encode::refused(e),
-                })?;
+                let path = self.path;
+                self.flush()
+                    .map_err(|e| Error::write(path, encode::refused(e)))?;
             }
         }
         Ok(())

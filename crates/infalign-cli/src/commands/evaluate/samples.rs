@@ -1,6 +1,6 @@
 //! `infalign evaluate --samples`: responses of policies and of the base under procedures, by rewards in the files or by judges.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use infalign::{
     calibration::{Calibrator, RankRule},
@@ -243,15 +243,16 @@ fn evaluation(
         .split_first()
         .ok_or_else(|| Error::Usage("give --base".to_owned()))?;
     let prompts: Vec<&str> = base.side.prompts.iter().map(|p| p.id.as_str()).collect();
-    let fresh = |id: &str| {
-        let at = prompts.iter().position(|p| *p == id);
-        at.map_or(&[][..], |at| base.rewards[0][at].as_slice())
-    };
+    let named = base.side.prompts.iter().zip(&base.rewards[0]);
+    let fresh: BTreeMap<&str, &[f32]> = named
+        .filter(|(prompt, _)| prompt.named)
+        .map(|(prompt, rewards)| (prompt.id.as_str(), rewards.as_slice()))
+        .collect();
     let calibration = table.map_or_else(Vec::new, |table| {
         let one = |p| CalibratedPrompt {
             id: table.id(p),
             rollouts: table.rewards(0, p),
-            fresh: fresh(table.id(p)),
+            fresh: fresh.get(table.id(p)).copied().unwrap_or_default(),
         };
         (0..table.prompts()).map(one).collect()
     });

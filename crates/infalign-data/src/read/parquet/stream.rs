@@ -125,17 +125,17 @@ fn name_rows(
 /// The rewards of a row group: as they lie while pages are simple, by the decoder of every column from the first that is not.
 enum Values<'l> {
     Pages { pages: Pages, rows: usize },
-    Decoded(LeafReader<'l>),
+    Decoded(Box<LeafReader<'l>>),
 }
 
 impl<'l> Values<'l> {
     fn open(leaf: &'l Leaf, group: &dyn RowGroupReader) -> DecodeResult<Self> {
         let Some(index) = leaf.index() else {
-            return Ok(Self::Decoded(LeafReader::open(leaf, group)?));
+            return Ok(Self::Decoded(Box::new(LeafReader::open(leaf, group)?)));
         };
         let column = group.metadata().column(index).column_descr();
         if column.physical_type() != Physical::FLOAT {
-            return Ok(Self::Decoded(LeafReader::open(leaf, group)?));
+            return Ok(Self::Decoded(Box::new(LeafReader::open(leaf, group)?)));
         }
         let pages = Pages::new(group.get_column_page_reader(index)?, column.max_def_level());
         Ok(Self::Pages { pages, rows: 0 })
@@ -173,7 +173,7 @@ impl<'l> Values<'l> {
                 }
                 behind -= read.rows();
             }
-            *self = Self::Decoded(reader);
+            *self = Self::Decoded(Box::new(reader));
         }
         let Self::Decoded(reader) = self else {
             return Ok(false);
