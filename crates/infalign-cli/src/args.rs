@@ -2,6 +2,7 @@
 
 mod data;
 mod language;
+mod loose;
 mod machine;
 mod reward;
 mod run;
@@ -13,6 +14,7 @@ use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
 pub(crate) use data::{Convert, Data, DataCommand, Formats, Inspect, To};
 pub(crate) use language::{Devices, Dress, LongPrompts, Sample, Score};
+pub(crate) use loose::{Calibrate, Evaluate};
 pub(crate) use machine::Machine;
 pub(crate) use reward::{Reward, RewardCommand, RewardEval, RewardTrain};
 pub(crate) use run::{Config, ConfigAction, Distill, Place, Report, Run, Stage};
@@ -40,13 +42,11 @@ pub(crate) enum Command {
     Run(Box<Run>),
     /// The main job as far as the base's rollouts; the same command as `run` goes on from there.
     Rollout(Box<Stage>),
-    /// The main job as far as rewards, calibration and design: what would be trained, and what it should win.
-    Calibrate(Box<Stage>),
+    Calibrate(Box<Calibrate>),
     /// The main job as far as trained policies.
     Train(Box<Stage>),
     Distill(Box<Distill>),
-    /// The main job as far as fresh samples, their rewards and `results.json`.
-    Evaluate(Box<Stage>),
+    Evaluate(Box<Evaluate>),
     Report(Report),
     Config(Config),
     Data(Data),

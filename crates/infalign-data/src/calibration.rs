@@ -7,15 +7,15 @@ use parquet::file::{reader::FileReader, serialized_reader::SerializedFileReader}
 
 use crate::{
     ReadOptions, RewardTable, TableBuilder,
+    bulk::{CalibrationOf, RewardBatch, write_calibration_stream},
     error::{Error, Result},
     read_table,
-    write::{parquet as encode, write_atomic},
 };
 
-const REWARDS: &str = "rewards";
-const BASE_POLICY: &str = "infalign.base_policy";
-const REWARD: &str = "infalign.reward";
-const SAMPLING: &str = "infalign.sampling";
+pub(crate) const REWARDS: &str = "rewards";
+pub(crate) const BASE_POLICY: &str = "infalign.base_policy";
+pub(crate) const REWARD: &str = "infalign.reward";
+pub(crate) const SAMPLING: &str = "infalign.sampling";
 
 /// The rewards of a base policy, and what they are rewards of.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,19 +70,19 @@ impl Calibration {
 /// The disk's refusal; an earlier file of that name then stands as it was.
 pub fn write_calibration(path: impl AsRef<Path>, calibration: &Calibration) -> Result<()> {
     let table = &calibration.table;
-    let k = (0..table.prompts()).map(|p| i32::try_from(table.rewards(0, p).len()));
-    let k = k
-        .collect::<Result<Vec<i32>, _>>()
-        .map_err(|_| Error::Table {
-            what: "a prompt holds more than 2^31 rewards".to_owned(),
-        })?;
-    let metadata = [
-        (BASE_POLICY, calibration.base_policy.as_str()),
-        (REWARD, &calibration.reward),
-        (SAMPLING, &calibration.sampling),
-    ];
-    write_atomic(path, |output| {
-        encode::write_with(output, table, &[("k", k)], &metadata)
+    let of = CalibrationOf {
+        base_policy: calibration.base_policy.clone(),
+        reward: calibration.reward.clone(),
+        sampling: calibration.sampling.clone(),
+    };
+    write_calibration_stream(path, &of, |sink| {
+        let mut one = RewardBatch::default();
+        for prompt in 0..table.prompts() {
+            one.clear();
+            one.push(table.id(prompt), table.rewards(0, prompt));
+            sink.append(&one)?;
+        }
+        Ok(())
     })
 }
 

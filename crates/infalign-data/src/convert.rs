@@ -28,7 +28,8 @@ use crate::{
     texts::OnBadRow,
     write::{Compression, TableFormat},
 };
-use group::{Group, Groups};
+use group::Group;
+pub(crate) use group::{Groups, Needs};
 use lines::write_lines;
 
 /// How data are converted.
@@ -188,8 +189,8 @@ fn form(output: &Path, to: Target) -> Result<Form> {
 }
 
 /// What every response must have.
-const fn needs(to: Target, shard: bool) -> group::Needs {
-    group::Needs {
+const fn needs(to: Target, shard: bool) -> Needs {
+    Needs {
         texts: !matches!(to, Target::Rewards),
         rewards: matches!(to, Target::Rewards),
         sampled: shard && matches!(to, Target::Rollouts),

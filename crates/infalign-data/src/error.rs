@@ -71,6 +71,16 @@ pub enum Error {
         /// The file.
         file: String,
     },
+    /// A file that was to hold a judge's verdicts.
+    #[error(
+        "{file}: the rows are {format}, not verdicts; give AlpacaEval's annotations (alpaca-annotations) or Arena-Hard's judgments (arena-judgments)"
+    )]
+    NoVerdicts {
+        /// The file.
+        file: String,
+        /// What they are.
+        format: &'static str,
+    },
     /// A file holds no rows.
     #[error("{file} holds no rows; expected at least one prompt with its rewards")]
     Empty {

@@ -10,8 +10,10 @@
 //! | fit several | the one that most of them fit; of several, the most specific |
 //! | fit none | [`Error::UnknownRecords`] lists what can be read |
 
+mod alpaca_annotations;
 mod alpaca_eval;
 mod arena_hard;
+mod arena_judgments;
 mod conversations;
 mod fields;
 mod generations;
@@ -85,6 +87,8 @@ pub enum Content {
         /// The part of the benchmark.
         subset: Option<String>,
     },
+    /// A judge's verdict on two models' responses.
+    Verdict(Verdict),
     /// A text or conversation that is no response to be rewarded.
     Text,
 }
@@ -122,6 +126,17 @@ pub struct Preference {
     pub margin: Option<f64>,
     /// Whether neither is preferred: said so, a margin of 0, or twice the same response.
     pub tie: bool,
+}
+
+/// A judge's verdict on two models' responses to a prompt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// The model that is judged.
+    pub model: String,
+    /// What it is compared with.
+    pub baseline: String,
+    /// How often the model wins, ties half, in \[0,1\]; `None` where the judge gave no verdict.
+    pub won: Option<f64>,
 }
 
 /// What data can be converted to.
@@ -261,6 +276,22 @@ pub static FORMATS: &[Format] = &[
         gives: FULL,
         recognise: generations::recognise,
         read: generations::read,
+    },
+    Format {
+        name: "alpaca-annotations",
+        summary: "AlpacaEval annotations: instruction, generator_1, generator_2, preference",
+        example: alpaca_annotations::EXAMPLE,
+        gives: &[Prompts],
+        recognise: alpaca_annotations::recognise,
+        read: alpaca_annotations::read,
+    },
+    Format {
+        name: "arena-judgments",
+        summary: "Arena-Hard judgments: uid, model, baseline, games",
+        example: arena_judgments::EXAMPLE,
+        gives: &[],
+        recognise: arena_judgments::recognise,
+        read: arena_judgments::read,
     },
     Format {
         name: "alpaca-eval",

@@ -206,6 +206,7 @@ impl Seen {
                 both.for_each(|text| self.response_lengths.insert(text.chars().count() as u64));
                 (chosen.len() + rejected.len()) as u64
             }
+            Content::Verdict(_) => 2,
             Content::Prompt | Content::Text => 0,
         };
         if let Some(prompt) = &record.prompt {

@@ -10,6 +10,7 @@
 //! format is recognised; [`inspect`] says what such a file holds, [`convert`] brings it into a form of
 //! ours.
 
+mod bulk;
 mod calibration;
 mod convert;
 mod error;
@@ -19,16 +20,21 @@ mod preferences;
 mod read;
 mod rollouts;
 mod run;
+mod samples;
 mod table;
 mod texts;
+mod verdicts;
 mod write;
 
+pub use bulk::{
+    CalibrationOf, CalibrationSink, RewardBatch, stream_rewards, write_calibration_stream,
+};
 pub use calibration::{Calibration, read_calibration, write_calibration};
 pub use convert::{BadList, ConvertOptions, Converted, convert};
 pub use error::{Error, Kind, Place, Result, Role, Spot};
 pub use formats::{
     Content, FORMATS, Format, Preference, Record, RecordOptions, Records, Response, Sampled,
-    Target, format_named, read_records,
+    Target, Verdict, format_named, read_records,
 };
 pub use inspect::{Gap, Inspection, PreferenceSummary, RewardSummary, Spread, inspect};
 pub use preferences::{PreferenceRow, Preferences, read_preferences};
@@ -38,6 +44,7 @@ pub use rollouts::{
     read_rewards, read_rollouts, write_rewards, write_rollouts,
 };
 pub use run::{Existing, Fingerprint, Identity, Manifest, Outcome, RunDir, StageRecord};
+pub use samples::{SampledPrompt, read_samples};
 pub use table::{ResponseCounts, RewardTable, TableBuilder};
 pub use texts::{
     BadRows, DOCUMENT_SEPARATOR, Document, DocumentOptions, Documents, Example, Examples, Message,
@@ -45,4 +52,5 @@ pub use texts::{
     read_documents_from, read_examples, read_examples_from, read_prompts, read_prompts_from,
     read_scoring, read_scoring_from,
 };
+pub use verdicts::{VerdictRow, read_verdicts};
 pub use write::{Compression, TableFormat, write_atomic, write_table, write_table_to};

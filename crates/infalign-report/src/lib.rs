@@ -8,6 +8,7 @@
 //!
 //! - [`design_plot`]: a design as HTML, SVG or PNG.
 //! - [`recorded_report`]: the page of a run on recorded rollouts; [`recorded_plot`]: its first picture alone.
+//! - [`calibration_plots`], [`calibration_words`]: the diagnostics of a calibration alone.
 //! - [`run_report`]: the page of a run that trained; [`compare_report`]: several runs beside one another.
 //!
 //! Everything is a pure function of its input: the same input gives the same bytes.
@@ -15,6 +16,7 @@
 
 mod answer;
 mod axis;
+mod calibration_plots;
 mod design_panels;
 mod design_plot;
 mod draw;
@@ -36,6 +38,7 @@ mod spread;
 mod svg;
 mod tone;
 
+pub use calibration_plots::{CalibrationWords, NeededWords, calibration_plots, calibration_words};
 pub use design_plot::{Format, design_plot};
 pub use error::{Error, Result};
 pub use recorded_plot::recorded_plot;

@@ -611,3 +611,42 @@ fn a_large_sweep_stays_small() {
     assert!(text.len() < 3_000_000, "{} bytes", text.len());
     assert!(text.contains("left out, to keep this page small"));
 }
+
+#[test]
+fn samples_of_unknown_policies_make_no_claim_of_training() {
+    let mut run = small();
+    run.designs.clear();
+    run.curves.clear();
+    run.evaluation.diagnostics = None;
+    for judge in &mut run.evaluation.judges {
+        judge.training = false;
+    }
+    for (number, policy) in run.evaluation.policies.iter_mut().enumerate() {
+        policy.reward = format!("policy {number}");
+        policy.designed_for = None;
+        policy.seed = None;
+        policy.kl_budget = None;
+        policy.beta = None;
+        policy.kl = None;
+        policy.kl_efficiency = None;
+        policy.kl_efficiency_ceiling = None;
+        policy.gap.clear();
+    }
+    let page = run_report(&run).unwrap();
+    for absent in [
+        "trained on)",
+        "never saw",
+        "Advantage",
+        "training seed",
+        "KL(π‖p) spent",
+    ] {
+        assert!(!page.contains(absent), "{absent}");
+    }
+    for there in [
+        "there is no claim to test",
+        "quantile KL, nats",
+        "Jailbreak view",
+    ] {
+        assert!(page.contains(there), "{there}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
+use clap::{ArgGroup, ValueEnum};
 
 use super::{Format, machine::Machine};
 
@@ -93,26 +93,34 @@ pub(crate) struct Sample {
     pub(crate) machine: Machine,
 }
 
-/// Log-probabilities of given responses, exact KL and entropy; rewards, when the model is a reward model.
+/// Log-probabilities of given responses, exact KL and entropy; or their rewards, by any reward or reward model.
 ///
 /// Rows are {"prompt", "response"} or {"prompt", "responses": […]}, or the lines that `infalign sample` prints, whose tokens are then taken as they
-/// are. With --reference the exact KL(π‖p) over the vocabulary is summed over the response's tokens. The figures do not depend on what is scored
+/// are; rewards read any file that `infalign data inspect` knows. With --reference the exact KL(π‖p) over the vocabulary is summed over the response's tokens. The figures do not depend on what is scored
 /// together.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
   infalign score --model tiny --data rollouts.jsonl
   infalign score --model policy --reference base --data rollouts.jsonl --per-token > scored.jsonl
   infalign score --model reward-model --data rollouts.jsonl > rewards.jsonl
+  infalign score --reward 'lexicon:valences.tsv' --data alpaca-outputs.json --out rewarded.parquet
   infalign run --rollouts rewards.jsonl")]
+#[command(group = ArgGroup::new("by").required(true).args(["model", "reward"]))]
 pub(crate) struct Score {
-    /// The model's folder: a language model, or a classifier that gives rewards.
+    /// The model's folder: a language model, or a reward model (the same as --reward model:FOLDER).
     #[arg(long, value_name = "FOLDER")]
-    pub(crate) model: PathBuf,
+    pub(crate) model: Option<PathBuf>,
+    /// A reward in place of a model: length, lexicon:FILE, regex:PATTERN, answer, exec:COMMAND, model:FOLDER, sum(…).
+    #[arg(long, value_name = "REWARD")]
+    pub(crate) reward: Option<String>,
+    /// Writes prompts, responses and their rewards into a file (.parquet, .jsonl, .csv), one row per prompt, instead of printing them.
+    #[arg(long, value_name = "FILE", conflicts_with = "format")]
+    pub(crate) out: Option<PathBuf>,
     /// A folder with a LoRA adapter of the model.
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", requires = "model")]
     pub(crate) adapter: Option<PathBuf>,
     /// The model that the KL is taken against; the same folder as --model means the model without its adapter.
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", requires = "model")]
     pub(crate) reference: Option<PathBuf>,
     /// Prompts with responses: .jsonl or .json; also .gz and .zst.
     #[arg(long, value_name = "FILE")]

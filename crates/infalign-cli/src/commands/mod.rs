@@ -1,12 +1,15 @@
 //! One file per command.
 
+mod calibrate;
 mod config;
 mod data;
 mod design;
 mod devices;
+mod evaluate;
 mod list;
 mod pretrain;
 mod report;
+mod responses;
 mod reward;
 mod run;
 mod sample;
@@ -26,13 +29,19 @@ pub(crate) fn run(args: Args) -> Result<()> {
     match args.command {
         Command::Run(args) => run::run(&args),
         Command::Rollout(args) => run::stage(&args, Until::Rollouts),
-        Command::Calibrate(args) => run::stage(&args, Until::Design),
+        Command::Calibrate(args) if args.rewards.is_empty() => {
+            run::stage(&args.stage, Until::Design)
+        }
+        Command::Calibrate(args) => calibrate::run(&args),
         Command::Train(args) => run::stage(&args, Until::Training),
         Command::Distill(args) => {
             let resample = args.resample.map(std::num::NonZero::get);
             run::stage(&args.stage, Until::Distill(resample))
         }
-        Command::Evaluate(args) => run::stage(&args, Until::Evaluation),
+        Command::Evaluate(args) if args.samples.is_empty() && args.verdicts.is_empty() => {
+            run::stage(&args.stage, Until::Evaluation)
+        }
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Data(args) => data::run(&args),

@@ -17,7 +17,7 @@ pub(super) fn run(args: &Reward) -> Result<()> {
 }
 
 /// As typed.
-const fn dress(typed: Dress) -> infalign_reward::Dress {
+pub(super) const fn dress(typed: Dress) -> infalign_reward::Dress {
     match (typed.chat, typed.raw) {
         (true, _) => infalign_reward::Dress::Chat,
         (_, true) => infalign_reward::Dress::Raw,

@@ -1,9 +1,15 @@
-//! `infalign score`: log-probabilities, exact KL and entropy of given responses, or a reward model's rewards.
+//! `infalign score`: log-probabilities, exact KL and entropy of given responses, or their rewards.
 
-use std::io::{IsTerminal, stdout};
+mod reward;
+
+use std::{
+    io::{IsTerminal, stdout},
+    path::Path,
+};
 
 use infalign_data::{ScoringRow, read_scoring};
-use infalign_lm::{Adapter, Decoder, Folder, Head, Scored, Sequence, classify, score};
+use infalign_lm::{Adapter, Decoder, Folder, Head, Scored, Sequence, score};
+use infalign_reward::RewardSpec;
 use serde::Serialize;
 
 use crate::{
@@ -42,26 +48,17 @@ struct Line {
 }
 
 #[derive(Serialize)]
-#[serde(untagged)]
-enum Figures {
-    Likelihood {
-        tokens: usize,
-        /// log π(response | prompt), in nats.
-        log_prob: f64,
-        /// Σ over tokens of the entropy of the distribution that each was drawn from.
-        entropy: f64,
-        /// Σ over tokens of KL(π‖p) over the vocabulary.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        kl: Option<f64>,
-        #[serde(flatten, skip_serializing_if = "Option::is_none")]
-        each: Option<Each>,
-    },
-    Reward {
-        reward: f32,
-    },
-    Rewards {
-        rewards: Vec<f32>,
-    },
+struct Figures {
+    tokens: usize,
+    /// log π(response | prompt), in nats.
+    log_prob: f64,
+    /// Σ over tokens of the entropy of the distribution that each was drawn from.
+    entropy: f64,
+    /// Σ over tokens of KL(π‖p) over the vocabulary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kl: Option<f64>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    each: Option<Each>,
 }
 
 /// The figures of every token.
@@ -76,24 +73,51 @@ struct Each {
 
 pub(super) fn run(args: &Score) -> Result<()> {
     let device = machine::open(&args.machine)?;
+    let format = args.format.unwrap_or(if stdout().is_terminal() {
+        Format::Text
+    } else {
+        Format::Json
+    });
+    let path = match (&args.model, &args.reward) {
+        (Some(path), _) => path,
+        (None, Some(text)) => {
+            of_text(args)?;
+            return reward::run(args, &text.parse()?, device, format);
+        }
+        (None, None) => return Err(Error::Usage("give --model or --reward".to_owned())),
+    };
     if !(args.temperature.is_finite() && args.temperature > 0.0) {
         return Err(Error::Usage(format!(
             "--temperature {}: expected a number above 0",
             args.temperature
         )));
     }
-    let folder = Folder::open(&args.model)?;
-    let prompting = Prompting::new(&folder, args.dress)?;
-    let rows = read_scoring(&args.data)?;
+    let folder = Folder::open(path)?;
     let head = folder.spec().head;
     let of_tokens = args.reference.is_some() || args.per_token || args.temperature != 1.0;
-    if head != Head::CausalLm && of_tokens {
+    if head != Head::CausalLm && (of_tokens || args.adapter.is_some()) {
         return Err(infalign_lm::Error::WrongHead {
             found: head,
-            needed: "a language model (for --reference, --per-token and --temperature)",
+            needed: "a language model (for --reference, --adapter, --per-token and --temperature)",
         }
         .into());
     }
+    if head != Head::CausalLm {
+        let spec = RewardSpec::Model {
+            folder: path.clone(),
+            dress: super::reward::dress(args.dress),
+            eos: args.eos,
+        };
+        return reward::run(args, &spec, device, format);
+    }
+    if args.out.is_some() {
+        return Err(Error::Usage(
+            "--out is of rewards: give --reward or a reward model, or redirect what is printed"
+                .to_owned(),
+        ));
+    }
+    let prompting = Prompting::new(&folder, args.dress)?;
+    let rows = read_scoring(&args.data)?;
     let mut model = Decoder::open(&folder, head, 0, &device)?;
     if let Some(adapter) = &args.adapter {
         let adapter = Adapter::read(adapter, model.spec())?;
@@ -101,9 +125,9 @@ pub(super) fn run(args: &Score) -> Result<()> {
     }
     let mut reference = match &args.reference {
         // The same tensors: no second copy.
-        Some(path) if same(path, &args.model) => Some(model.base()),
-        Some(path) => {
-            let folder = Folder::open(path)?;
+        Some(other) if same(other, path) => Some(model.base()),
+        Some(other) => {
+            let folder = Folder::open(other)?;
             Some(Decoder::open(&folder, Head::CausalLm, 0, &device)?)
         }
         None => None,
@@ -114,11 +138,6 @@ pub(super) fn run(args: &Score) -> Result<()> {
         reference.freeze();
     }
     let models = Models { model, reference };
-    let format = args.format.unwrap_or(if stdout().is_terminal() {
-        Format::Text
-    } else {
-        Format::Json
-    });
     let mut out = Out::new(format, &models);
     let mut waiting = Vec::new();
     let mut tokens = 0;
@@ -136,7 +155,18 @@ pub(super) fn run(args: &Score) -> Result<()> {
     out.finish()
 }
 
-fn same(a: &std::path::Path, b: &std::path::Path) -> bool {
+/// Refuses flags of a model, which a reward would ignore.
+fn of_text(args: &Score) -> Result<()> {
+    if args.per_token || args.temperature != 1.0 || args.eos || args.dress.chat || args.dress.raw {
+        return Err(Error::Usage(
+            "--per-token, --temperature, --eos, --chat and --raw are of --model; a reward model takes `model:FOLDER:raw:eos`"
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+fn same(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
@@ -159,7 +189,7 @@ fn responses(
     if eos == Some(None) {
         return Err(Error::Usage(format!(
             "--eos: {} names no end-of-sequence token",
-            args.model.display()
+            folder.path().display()
         )));
     }
     let context = folder.spec().max_positions;
@@ -167,10 +197,9 @@ fn responses(
     let mut waiting = Vec::with_capacity(row.responses.len());
     for (index, response) in (row.index..).zip(row.responses) {
         let mut tokens = prompt.clone();
-        // A reward model reads the text by its own tokenizer: the row's tokens are those of the model that wrote it.
         match &row.tokens {
-            Some(own) if folder.spec().head == Head::CausalLm => tokens.extend(own),
-            _ => {
+            Some(own) => tokens.extend(own),
+            None => {
                 tokens.extend(prompting.tokenizer().encode(&response, false)?);
                 tokens.extend(eos.flatten());
             }
@@ -204,25 +233,10 @@ fn figures(waiting: Vec<Waiting>, models: &Models, args: &Score) -> Result<Vec<L
         return Ok(Vec::new());
     }
     let sequences: Vec<Sequence> = waiting.iter().map(|w| w.sequence.clone()).collect();
-    let found: Vec<Figures> = match models.model.spec().head {
-        Head::CausalLm => {
-            let reference = models.reference.as_ref();
-            let scored = score(&models.model, reference, &sequences, args.temperature)?;
-            let one = |(scored, sequence)| likelihood(scored, sequence, reference.is_some(), args);
-            scored.iter().zip(&sequences).map(one).collect()
-        }
-        Head::Classifier { .. } | Head::Value => {
-            let tokens: Vec<Vec<u32>> = sequences.into_iter().map(|s| s.tokens).collect();
-            let one = |rewards: Vec<f32>| match rewards[..] {
-                [reward] => Figures::Reward { reward },
-                _ => Figures::Rewards { rewards },
-            };
-            classify(&models.model, &tokens)?
-                .into_iter()
-                .map(one)
-                .collect()
-        }
-    };
+    let reference = models.reference.as_ref();
+    let scored = score(&models.model, reference, &sequences, args.temperature)?;
+    let one = |(scored, sequence)| likelihood(scored, sequence, reference.is_some(), args);
+    let found = scored.iter().zip(&sequences).map(one);
     let line = |(w, figures): (Waiting, Figures)| Line {
         prompt_id: w.prompt_id,
         index: w.index,
@@ -234,7 +248,7 @@ fn figures(waiting: Vec<Waiting>, models: &Models, args: &Score) -> Result<Vec<L
 
 fn likelihood(scored: &Scored, sequence: &Sequence, kl: bool, args: &Score) -> Figures {
     let each = |f: fn(&infalign_lm::RowStats) -> f32| scored.tokens.iter().map(f).collect();
-    Figures::Likelihood {
+    Figures {
         tokens: scored.tokens.len(),
         log_prob: scored.log_prob(),
         entropy: scored.tokens.iter().map(|t| f64::from(t.entropy)).sum(),
@@ -255,74 +269,45 @@ struct Out {
     tokens: usize,
     log_prob: f64,
     kl: Option<f64>,
-    rewards: f64,
-    likelihood: bool,
 }
 
 impl Out {
     fn new(format: Format, models: &Models) -> Self {
-        let likelihood = models.model.spec().head == Head::CausalLm;
-        let kl = models.reference.is_some();
-        let heads: &[&str] = match (likelihood, kl) {
-            (true, true) => &[
-                "prompt",
-                "response",
-                "tokens",
-                "log π",
-                "per token",
-                "entropy",
-                "KL(π‖p)",
-            ],
-            (true, false) => &[
-                "prompt",
-                "response",
-                "tokens",
-                "log π",
-                "per token",
-                "entropy",
-            ],
-            (false, _) => &["prompt", "response", "reward"],
-        };
+        let mut heads = vec![
+            "prompt",
+            "response",
+            "tokens",
+            "log π",
+            "per token",
+            "entropy",
+        ];
+        if models.reference.is_some() {
+            heads.push("KL(π‖p)");
+        }
         Self {
-            table: (format == Format::Text).then(|| Table::new(heads)),
+            table: (format == Format::Text).then(|| Table::new(&heads)),
             responses: 0,
             tokens: 0,
             log_prob: 0.0,
-            kl: kl.then_some(0.0),
-            rewards: 0.0,
-            likelihood,
+            kl: models.reference.as_ref().map(|_| 0.0),
         }
     }
 
     fn lines(&mut self, lines: Vec<Line>) -> Result<()> {
         for line in lines {
-            self.count(&line.figures);
+            let figures = &line.figures;
+            self.responses += 1;
+            self.tokens += figures.tokens;
+            self.log_prob += figures.log_prob;
+            if let (Some(sum), Some(kl)) = (&mut self.kl, figures.kl) {
+                *sum += kl;
+            }
             match &mut self.table {
                 None => print::json_line(&line)?,
                 Some(table) => table.row(cells(&line)),
             }
         }
         Ok(())
-    }
-
-    fn count(&mut self, figures: &Figures) {
-        self.responses += 1;
-        match figures {
-            Figures::Likelihood {
-                tokens,
-                log_prob,
-                kl,
-                ..
-            } => {
-                self.tokens += tokens;
-                self.log_prob += log_prob;
-                if let (Some(sum), Some(kl)) = (&mut self.kl, kl) {
-                    *sum += kl;
-                }
-            }
-            Figures::Reward { reward } => self.rewards += f64::from(*reward),
-            Figures::Rewards { .. } => {}
-        }
     }
 
     fn finish(self) -> Result<()> {
@@ -333,48 +318,30 @@ impl Out {
             1 => "1 response".to_owned(),
             n => format!("{n} responses"),
         };
+        let per_token = -self.log_prob / self.tokens.max(1) as f64;
         let n = self.responses.max(1) as f64;
-        if self.likelihood {
-            let per_token = -self.log_prob / self.tokens.max(1) as f64;
-            let kl = self.kl.map_or_else(String::new, |kl| {
-                format!(", KL(π‖p) {:.4} nats per response", kl / n)
-            });
-            print::note(&format!(
-                "{responses} of {} tokens: {per_token:.4} nats per token{kl}",
-                self.tokens
-            ));
-        } else {
-            print::note(&format!("{responses}: mean reward {:.4}", self.rewards / n));
-        }
+        let kl = self.kl.map_or_else(String::new, |kl| {
+            format!(", KL(π‖p) {:.4} nats per response", kl / n)
+        });
+        print::note(&format!(
+            "{responses} of {} tokens: {per_token:.4} nats per token{kl}",
+            self.tokens
+        ));
         Ok(())
     }
 }
 
 fn cells(line: &Line) -> Vec<String> {
-    let mut cells = vec![line.prompt_id.clone(), line.index.to_string()];
-    match &line.figures {
-        Figures::Likelihood {
-            tokens,
-            log_prob,
-            entropy,
-            kl,
-            ..
-        } => {
-            let n = (*tokens).max(1) as f64;
-            cells.push(tokens.to_string());
-            cells.push(format!("{log_prob:.4}"));
-            cells.push(format!("{:.4}", log_prob / n));
-            cells.push(format!("{:.4}", entropy / n));
-            cells.extend(kl.map(|kl| format!("{kl:.4}")));
-        }
-        Figures::Reward { reward } => cells.push(format!("{reward:.4}")),
-        Figures::Rewards { rewards } => cells.push(
-            rewards
-                .iter()
-                .map(|r| format!("{r:.4}"))
-                .collect::<Vec<_>>()
-                .join(", "),
-        ),
-    }
+    let figures = &line.figures;
+    let n = figures.tokens.max(1) as f64;
+    let mut cells = vec![
+        line.prompt_id.clone(),
+        line.index.to_string(),
+        figures.tokens.to_string(),
+        format!("{:.4}", figures.log_prob),
+        format!("{:.4}", figures.log_prob / n),
+        format!("{:.4}", figures.entropy / n),
+    ];
+    cells.extend(figures.kl.map(|kl| format!("{kl:.4}")));
     cells
 }

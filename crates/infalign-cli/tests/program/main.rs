@@ -14,6 +14,7 @@ mod invariance;
 mod killed;
 mod levels;
 mod lists;
+mod loose;
 mod main_job;
 mod main_job_config;
 #[cfg(unix)]

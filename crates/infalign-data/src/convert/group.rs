@@ -21,23 +21,25 @@ use crate::{
 
 /// What every response must have.
 #[derive(Clone, Copy)]
-pub(super) struct Needs {
-    pub(super) texts: bool,
-    pub(super) rewards: bool,
+pub(crate) struct Needs {
+    pub(crate) texts: bool,
+    pub(crate) rewards: bool,
     /// Tokens and log-probabilities, and the prompt as the text that the model saw.
-    pub(super) sampled: bool,
+    pub(crate) sampled: bool,
 }
 
 /// A prompt with all its responses.
-pub(super) struct Group {
-    pub(super) id: String,
-    pub(super) prompt: Option<Turns>,
-    pub(super) answer: Option<String>,
-    pub(super) responses: Vec<Response>,
+pub(crate) struct Group {
+    pub(crate) id: String,
+    /// Whether the file names it.
+    pub(crate) named: bool,
+    pub(crate) prompt: Option<Turns>,
+    pub(crate) answer: Option<String>,
+    pub(crate) responses: Vec<Response>,
 }
 
 /// The groups of a file; ends after the first error.
-pub(super) struct Groups<'r> {
+pub(crate) struct Groups<'r> {
     records: &'r mut Records,
     needs: Needs,
     ids: Ids,
@@ -47,7 +49,7 @@ pub(super) struct Groups<'r> {
 }
 
 impl<'r> Groups<'r> {
-    pub(super) fn new(records: &'r mut Records, needs: Needs) -> Self {
+    pub(crate) fn new(records: &'r mut Records, needs: Needs) -> Self {
         Self {
             records,
             needs,
@@ -98,6 +100,7 @@ fn take(
         Content::Reward(reward) => (vec![bare(reward)], false, false),
         _ => (Vec::new(), true, false),
     };
+    let named = record.id.is_some();
     let place = record.place;
     if responses.is_empty() || (needs.texts && !texts) {
         return Err(missing(&place, "responses"));
@@ -129,6 +132,7 @@ fn take(
         let id = ids.insert(record.id, None, &place)?;
         return Ok(Some(Group {
             id,
+            named,
             prompt: record.prompt,
             answer: record.answer,
             responses,
@@ -156,6 +160,7 @@ fn take(
     index.insert(key, gathered.len());
     gathered.push(Group {
         id,
+        named,
         prompt: record.prompt,
         answer: record.answer,
         responses,

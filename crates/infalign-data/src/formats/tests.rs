@@ -143,6 +143,13 @@ fn what_the_examples_mean() {
         }),
         ..plain("4")
     };
+    let verdict = |won| {
+        Content::Verdict(Verdict {
+            model: "tiny".to_owned(),
+            baseline: "base".to_owned(),
+            won: Some(won),
+        })
+    };
     let cases: Vec<Meaning> = vec![
         (
             "rollout-shard",
@@ -225,6 +232,14 @@ fn what_the_examples_mean() {
             None,
             Content::Responses(vec![rewarded("4", 5.0), rewarded("5", 1.0)]),
         ),
+        (
+            "alpaca-annotations",
+            None,
+            Some(text("2 + 2?")),
+            None,
+            verdict(0.75),
+        ),
+        ("arena-judgments", Some("a1"), None, None, verdict(0.75)),
         (
             "alpaca-eval",
             None,

@@ -12,6 +12,7 @@ use std::{io::Read, path::Path};
 use bytes::Bytes;
 
 use crate::{RewardTable, error::Result};
+pub(crate) use parquet::{Runs, stream as stream_parquet};
 use source::{Format, Source};
 
 /// Which columns to read, when they are not the usual ones.

@@ -4,6 +4,9 @@
 //! list, large list, fixed-size list and the older two-level lists are one case.
 
 mod leaf;
+mod pages;
+mod runs;
+mod stream;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -22,6 +25,8 @@ use crate::{
     table::Cells,
 };
 use leaf::{Leaf, LeafReader};
+pub(crate) use runs::Runs;
+pub(crate) use stream::stream;
 
 const WIDE_ROWS: usize = 64; // per read: bounds memory where responses are long
 const LONG_ROWS: usize = 8192;

@@ -13,6 +13,11 @@ impl Texts {
         self.ends.push(self.text.len());
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }

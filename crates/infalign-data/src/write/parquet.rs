@@ -8,7 +8,7 @@ use std::{
 
 use parquet::{
     basic::{Compression, ConvertedType, LogicalType, Repetition, Type as Physical, ZstdLevel},
-    data_type::{ByteArray, ByteArrayType, DataType, FloatType, Int32Type},
+    data_type::{ByteArray, ByteArrayType, DataType, FloatType},
     errors::{ParquetError, Result as EncodeResult},
     file::{
         metadata::KeyValue,
@@ -23,26 +23,13 @@ use crate::RewardTable;
 
 const GROUP: usize = 4096; // prompts per row group: some MiB of rewards at K = 100
 
-/// A column that the caller adds after the prompt's id: one int per prompt.
-pub(crate) type Extra<'a> = (&'a str, Vec<i32>);
-
 /// Writes the table; nothing of the bytes depends on time or machine.
 pub(super) fn write(
     output: Output<'_>,
     table: &RewardTable,
     metadata: &[(&str, &str)],
 ) -> io::Result<()> {
-    write_with(output, table, &[], metadata)
-}
-
-/// Writes the table with more columns and with metadata of the file.
-pub(crate) fn write_with(
-    output: Output<'_>,
-    table: &RewardTable,
-    extra: &[Extra<'_>],
-    metadata: &[(&str, &str)],
-) -> io::Result<()> {
-    encode(output, table, extra, metadata).map_err(refused)
+    encode(output, table, metadata).map_err(refused)
 }
 
 /// What the disk said, of its own kind.
@@ -70,23 +57,15 @@ pub(crate) fn properties<'m>(
         .build()
 }
 
-fn encode(
-    output: Output<'_>,
-    table: &RewardTable,
-    extra: &[Extra<'_>],
-    metadata: &[(&str, &str)],
-) -> EncodeResult<()> {
+fn encode(output: Output<'_>, table: &RewardTable, metadata: &[(&str, &str)]) -> EncodeResult<()> {
     let properties = properties(metadata.iter().copied());
-    let schema = schema(table, extra)?;
+    let schema = schema(table)?;
     let mut writer = SerializedFileWriter::new(output, schema, Arc::new(properties))?;
     for start in (0..table.prompts()).step_by(GROUP) {
         let rows = start..(start + GROUP).min(table.prompts());
         let mut group = writer.next_row_group()?;
         let ids: Vec<ByteArray> = rows.clone().map(|row| text(table.id(row))).collect();
         column::<ByteArrayType, _>(&mut group, &ids, None)?;
-        for (_, values) in extra {
-            column::<Int32Type, _>(&mut group, &values[rows.clone()], None)?;
-        }
         let prompts: Option<Vec<ByteArray>> = rows
             .clone()
             .map(|row| table.prompt_text(row).map(text))
@@ -118,11 +97,8 @@ fn encode(
     writer.close().map(|_| ())
 }
 
-fn schema(table: &RewardTable, extra: &[Extra<'_>]) -> EncodeResult<TypePtr> {
+fn schema(table: &RewardTable) -> EncodeResult<TypePtr> {
     let mut fields = vec![string("prompt_id")?];
-    for (name, _) in extra {
-        fields.push(primitive(name, Physical::INT32)?);
-    }
     if table.prompt_text(0).is_some() {
         fields.push(string("prompt")?);
     }

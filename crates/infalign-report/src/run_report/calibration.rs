@@ -16,29 +16,39 @@ use crate::{
 /// Half-width of a 95% interval in standard errors, of many values.
 const REACH: f64 = 1.96;
 
-/// The diagnostics in words and pictures.
-pub(crate) struct Calibration {
-    pub(crate) summary: String,
-    pub(crate) panels: Vec<Panel>,
-    pub(crate) facts: Vec<(String, String)>,
-    pub(crate) needed: Vec<Needed>,
+/// The diagnostics of a calibration in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CalibrationWords {
+    /// One sentence on whether the quantiles are to be trusted.
+    pub summary: String,
+    /// Figures by name.
+    pub facts: Vec<(String, String)>,
+    /// The rollouts that designs need.
+    pub needed: Vec<NeededWords>,
     /// The levels of the spread in percent, and the quantile at each.
-    pub(crate) spread: Vec<(String, String)>,
+    pub spread: Vec<(String, String)>,
 }
 
 /// A row of the table of rollouts needed.
-pub(crate) struct Needed {
-    pub(crate) transform: String,
-    pub(crate) procedure: String,
-    pub(crate) kl: String,
-    pub(crate) k: String,
-    pub(crate) wanted: String,
-    pub(crate) cost: String,
-    /// Whether this run's table is too small for it.
-    pub(crate) short: bool,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeededWords {
+    /// Φ.
+    pub transform: String,
+    /// T.
+    pub procedure: String,
+    /// KL budget in nats.
+    pub kl: String,
+    /// The smallest K that costs no more than `wanted`; a dash where none does.
+    pub k: String,
+    /// Points of win rate that are taken as acceptable.
+    pub wanted: String,
+    /// Points that the table's K costs.
+    pub cost: String,
+    /// Whether the table is too small for it.
+    pub short: bool,
 }
 
-impl Calibration {
+impl CalibrationWords {
     pub(crate) fn new(diagnostics: &CalibrationDiagnostics) -> Self {
         let infalign::evaluation::Rollouts {
             fewest,
@@ -111,7 +121,7 @@ impl Calibration {
         let needed = diagnostics
             .needed_k
             .iter()
-            .map(|needed| Needed {
+            .map(|needed| NeededWords {
                 transform: needed.transform.clone(),
                 procedure: needed.procedure.clone(),
                 kl: significant(needed.kl, 3),
@@ -127,7 +137,6 @@ impl Calibration {
             .collect();
         Self {
             summary: summary(diagnostics),
-            panels: panels(diagnostics),
             facts,
             needed,
             spread,
@@ -154,7 +163,8 @@ fn summary(diagnostics: &CalibrationDiagnostics) -> String {
     text
 }
 
-fn panels(diagnostics: &CalibrationDiagnostics) -> Vec<Panel> {
+/// The pictures, each under a name.
+pub(crate) fn panels(diagnostics: &CalibrationDiagnostics) -> Vec<(&'static str, Panel)> {
     let u = || Axis::new("calibrated reward Ĉ", 0.0, 1.0, false);
     let mut panels = Vec::new();
     if let Some(law) = MeanLaw::of(&[&diagnostics.law]) {
@@ -192,7 +202,7 @@ fn panels(diagnostics: &CalibrationDiagnostics) -> Vec<Panel> {
             panel.marks.push(dot);
         }
         panel.level = Some((1.0, String::new()));
-        panels.push(panel);
+        panels.push(("law", panel));
     }
     let pit = &diagnostics.pit;
     let cells = pit.counts.len();
@@ -225,7 +235,7 @@ fn panels(diagnostics: &CalibrationDiagnostics) -> Vec<Panel> {
             })
             .collect();
         panel.level = Some((1.0, String::new()));
-        panels.push(panel);
+        panels.push(("pit", panel));
     }
     if let Some(error) = &diagnostics.error {
         let mut panel = Panel::new(
@@ -266,7 +276,7 @@ fn panels(diagnostics: &CalibrationDiagnostics) -> Vec<Panel> {
                 )
             })
             .collect();
-        panels.push(panel);
+        panels.push(("reliability", panel));
     }
     panels
 }

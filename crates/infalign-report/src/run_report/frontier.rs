@@ -135,12 +135,12 @@ pub(crate) fn axes(
             (low, high) = (low.min(end.max(0.0)), high.max(end.min(1.0)));
         }
     }
-    let mut x = Axis::new(
-        "KL(π‖p) spent, nats (square-root scale)",
-        0.0,
-        1.12 * reach.max(0.01),
-        false,
-    );
+    let spent = if arms.iter().any(|arm| arm.kl().is_some()) {
+        "KL(π‖p) spent, nats (square-root scale)"
+    } else {
+        "quantile KL, nats (square-root scale)"
+    };
+    let mut x = Axis::new(spent, 0.0, 1.12 * reach.max(0.01), false);
     let mut ticks: Vec<f64> = budgets(arms).into_iter().flatten().collect();
     if ticks.is_empty() {
         ticks = Axis::new("", 0.0, x.high, false)

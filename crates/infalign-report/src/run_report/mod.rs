@@ -3,7 +3,7 @@
 mod answer;
 mod arm;
 mod attack;
-mod calibration;
+pub(crate) mod calibration;
 mod compare;
 mod curves;
 mod draws;
@@ -28,7 +28,7 @@ use self::{
     answer::{Answer, Headline, budgets},
     arm::Arm,
     attack::Attack,
-    calibration::Calibration,
+    calibration::CalibrationWords,
     duel::DuelTable,
     gap::GapTable,
     samples::Samples,
@@ -91,7 +91,7 @@ struct Group<T> {
 
 struct CalibrationSection {
     panels: Vec<String>,
-    words: Calibration,
+    words: CalibrationWords,
 }
 
 struct AttackSection {
@@ -155,9 +155,13 @@ impl<'a> RunPage<'a> {
         let all_lines = curves::lines(&report.curves);
         let calibration = match &evaluation.diagnostics {
             Some(diagnostics) => {
-                let words = Calibration::new(diagnostics);
-                let panels = drawn(&words.panels)?;
-                Some(CalibrationSection { panels, words })
+                let words = CalibrationWords::new(diagnostics);
+                let panels = calibration::panels(diagnostics);
+                let panels = panels.iter().map(|(_, panel)| svg::inline(panel));
+                Some(CalibrationSection {
+                    panels: panels.collect::<Result<_>>()?,
+                    words,
+                })
             }
             None => None,
         };
@@ -168,6 +172,7 @@ impl<'a> RunPage<'a> {
             setting: setting(evaluation, &arms),
             answers: Headline::all(evaluation, &arms)
                 .iter()
+                .filter(|_| trained_here(evaluation))
                 .filter_map(|headline| headline.answer(evaluation))
                 .collect(),
             many_seeds: arms.iter().any(|arm| arm.policies.len() > 1),
@@ -222,28 +227,41 @@ fn sample_policies(report: &RunReport) -> Vec<&str> {
     names
 }
 
+/// Whether anything is known of the policies' training: samples of unknown policies make no claim.
+fn trained_here(evaluation: &Evaluation) -> bool {
+    evaluation.judges.iter().any(|judge| judge.training)
+}
+
 /// What was measured on what, in one sentence.
 fn setting(evaluation: &Evaluation, arms: &[Arm<'_>]) -> String {
+    let known = trained_here(evaluation);
     let judges: Vec<String> = evaluation
         .judges
         .iter()
         .map(|judge| {
-            let role = if judge.training {
-                "trained on"
-            } else {
-                "never seen in training"
+            let role = match (known, judge.training) {
+                (false, _) => "",
+                (_, true) => " (trained on)",
+                _ => " (never seen in training)",
             };
-            format!("<code>{}</code> ({role})", escape(&judge.name))
+            format!("<code>{}</code>{role}", escape(&judge.name))
         })
         .collect();
     let seeds = arms.iter().map(|arm| arm.policies.len()).max().unwrap_or(1);
+    let seeds = if known {
+        format!(
+            "; {} per policy",
+            counted(seeds, "training seed", "training seeds")
+        )
+    } else {
+        String::new()
+    };
     format!(
-        "Measured on {}, with {} per prompt of each policy and {} of the base <code>{}</code>, fresh for this evaluation; judged by {}; {} per policy.",
+        "Measured on {}, with {} per prompt of each policy and {} of the base <code>{}</code>, fresh for this evaluation; judged by {}{seeds}.",
         counted(evaluation.prompts, "held-out prompt", "held-out prompts"),
         counted(evaluation.samples, "response", "responses"),
         evaluation.base_samples,
         escape(&evaluation.base),
-        listed(&judges),
-        counted(seeds, "training seed", "training seeds")
+        listed(&judges)
     )
 }

@@ -8,9 +8,12 @@ mod piece_shape;
 mod rank_rule;
 mod row_sort;
 mod tables;
+mod totals;
 
 pub use anchors::Anchors;
 pub use calibrator::Calibrator;
 pub use piece_shape::PieceShape;
 pub use rank_rule::RankRule;
+pub use row_sort::sort_rows;
 pub use tables::CalibrationTables;
+pub use totals::{TableSummary, TableTotals};

@@ -1,14 +1,14 @@
 //! Sorts many short rows of equal length at once: the whole cost of calibrating in bulk.
 //!
 //! Batcher's odd-even merge sort (Batcher 1968; Knuth 5.2.2, Algorithm M) is a fixed list of
-//! compare-and-swap steps, so [`LANES`] rows go through it side by side: each step is a minimum and
+//! compare-and-swap steps, so `LANES` rows go through it side by side: each step is a minimum and
 //! a maximum of two vectors, with no branch to mispredict. A network for the next power of two sorts
 //! K values when steps that touch an index ≥ K are left out, as if those held +∞ (1104 steps for
-//! K = 100). Its ¼K log²K steps lose to `sort_unstable` for long rows, hence [`NETWORK_MAX`].
+//! K = 100). Its ¼K log²K steps lose to `sort_unstable` for long rows, hence `NETWORK_MAX`.
 //!
 //! | case | result |
 //! |---|---|
-//! | rows not a multiple of [`LANES`] | the last block is filled up with zeros |
+//! | rows not a multiple of `LANES` | the last block is filled up with zeros |
 //! | ±∞ | sorted like any other value |
 //! | NaN | the caller has excluded it |
 //! | −0 | becomes +0 |
@@ -19,8 +19,15 @@ const LANES: usize = 16;
 /// The longest row for the network. Measured on x86-64 without target flags: see `benches/`.
 const NETWORK_MAX: usize = 1024;
 
-/// Sorts each `k` values of `rows` ascending. `k` must divide the length; no NaN.
-pub(super) fn sort_rows(rows: &mut [f32], k: usize) {
+/// Sorts each `k` values of `rows` ascending; what is left over at the end stays as it is. −0 becomes +0.
+///
+/// No NaN: rows that hold one come out in some order. [`super::CalibrationTables`] checks that.
+pub fn sort_rows(rows: &mut [f32], k: usize) {
+    if k == 0 {
+        return;
+    }
+    let whole = rows.len() / k * k;
+    let rows = &mut rows[..whole];
     if k > NETWORK_MAX {
         for row in rows.chunks_exact_mut(k) {
             row.iter_mut().for_each(|x| *x += 0.0);

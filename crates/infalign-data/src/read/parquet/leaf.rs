@@ -74,6 +74,18 @@ impl Leaf {
         }
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The column's place among the leaves, unless it is nested.
+    pub(super) const fn index(&self) -> Option<usize> {
+        match self.shape {
+            Shape::Values { leaf, .. } => Some(leaf),
+            Shape::Nested => None,
+        }
+    }
+
     pub(super) const fn is_list(&self) -> bool {
         matches!(self.shape, Shape::Values { list: true, .. })
     }
@@ -213,6 +225,10 @@ impl<'l> LeafReader<'l> {
             definitions: Vec::new(),
             repetitions: Vec::new(),
         })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.leaf.name
     }
 
     /// Up to `at_most` rows of finite numbers; `place` is that of the first.

@@ -1,0 +1,50 @@
+//! Responses of data files under rewards: what `score --reward` and `evaluate --samples` share.
+
+use infalign_data::{Message, SampledPrompt, Turns};
+use infalign_reward::{Asked, Reward};
+
+use crate::error::Result;
+
+/// Responses that a reward is asked about together.
+const TOGETHER: usize = 1024;
+
+/// Raw rewards of all responses, one list per prompt.
+pub(super) fn rewards(reward: &mut dyn Reward, prompts: &[SampledPrompt]) -> Result<Vec<Vec<f32>>> {
+    let texts: Vec<String> = prompts.iter().map(|p| text(p.prompt.as_ref())).collect();
+    let asked: Vec<Asked<'_>> = prompts
+        .iter()
+        .zip(&texts)
+        .flat_map(|(prompt, text)| {
+            prompt.responses.iter().map(move |response| Asked {
+                prompt_id: &prompt.id,
+                prompt: text,
+                response: &response.text,
+                answer: prompt.answer.as_deref(),
+            })
+        })
+        .collect();
+    let mut all = Vec::with_capacity(asked.len());
+    for part in asked.chunks(TOGETHER) {
+        all.extend(reward.rewards(part)?.into_iter().map(|r| r.0));
+    }
+    let mut rest = all.into_iter();
+    Ok(prompts
+        .iter()
+        .map(|p| rest.by_ref().take(p.responses.len()).collect())
+        .collect())
+}
+
+/// A prompt as a text: a conversation of one turn is that turn, a longer one is told turn by turn.
+pub(super) fn text(prompt: Option<&Turns>) -> String {
+    match prompt {
+        None => String::new(),
+        Some(Turns::Text(text)) => text.clone(),
+        Some(Turns::Messages(messages)) => match messages.as_slice() {
+            [only] => only.content.clone(),
+            all => {
+                let told = |m: &Message| format!("{}: {}", m.role, m.content);
+                all.iter().map(told).collect::<Vec<_>>().join("\n\n")
+            }
+        },
+    }
+}
