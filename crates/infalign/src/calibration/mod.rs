@@ -7,10 +7,12 @@ mod named;
 mod piece_shape;
 mod rank_rule;
 mod row_sort;
+mod sorted;
 mod tables;
 
 pub use anchors::Anchors;
 pub use calibrator::Calibrator;
 pub use piece_shape::PieceShape;
 pub use rank_rule::RankRule;
+pub use sorted::calibrate_sorted;
 pub use tables::CalibrationTables;
