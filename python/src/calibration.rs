@@ -87,7 +87,7 @@ impl Calibration {
     /// `rewards` is (prompts, K); or a list with the rewards of each prompt, where K differs; or (responses), one for each of
     /// `prompt_ids`, which then repeat. An id is a text or a whole number. Rewards are kept in single precision.
     ///
-    /// ValueError for rewards that are not finite, no rewards, or an id twice.
+    /// `ValueError` for rewards that are not finite, no rewards, or an id twice.
     #[staticmethod]
     #[pyo3(signature = (prompt_ids, rewards, *, base_policy = "", reward = "reward", sampling = ""))]
     fn from_rollouts(
@@ -119,7 +119,7 @@ impl Calibration {
     /// Ĉ of raw rewards, in their shape: (prompts) or (prompts, n), one id for each entry of the first axis; or any shape with a single id.
     ///
     /// The result is a function of each pair (id, reward) alone, never of the batch. NaN for NaN. An id that is not known is a
-    /// KeyError; with `unknown="pooled"` the reward is ranked among the rewards of all prompts instead.
+    /// `KeyError`; with `unknown="pooled"` the reward is ranked among the rewards of all prompts instead.
     #[pyo3(signature = (prompt_ids, rewards, *, rule = "mid-rank", unknown = "error"))]
     fn quantiles<'py>(
         &self,

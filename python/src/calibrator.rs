@@ -33,7 +33,7 @@ impl Calibrator {
         Ok(Self(made.map_err(Error::from)?))
     }
 
-    /// Ĉ of raw rewards of any shape, in that shape. ValueError for NaN.
+    /// Ĉ of raw rewards of any shape, in that shape. `ValueError` for NaN.
     fn __call__<'py>(&self, rewards: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = rewards.py();
         let numbers = Numbers::new(rewards)?;

@@ -69,7 +69,7 @@ impl Transform {
     /// With `k`, the rollouts per prompt (a number, or one for each u), an unbounded Φ sees u clamped to [1/(2K), 1 − 1/(2K)]: the reward
     /// that a trainer is given. Without, Φ(u) itself, which may be infinite.
     ///
-    /// ValueError for a u outside [0,1] or NaN.
+    /// `ValueError` for a u outside [0,1] or NaN.
     #[pyo3(signature = (u, k = None))]
     fn __call__<'py>(
         &self,
