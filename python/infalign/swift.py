@@ -6,7 +6,8 @@
 
     orms["calibrated"] = calibrated(MyReward, "calibration.safetensors", "exp:10")
 
-A prompt is known by the dataset's column `prompt_id` or, without one, by its messages before the response (`prompt_key`).
+A prompt is known by its messages before the response (`prompt_key`), or by a column of the dataset that `id_column` names. It cannot be
+called `prompt_id`: ms-swift fills a column of that name itself, anew in every step.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def calibrated(
     transform: Phi = "identity",
     *,
     unknown: str = "error",
-    id_column: str = "prompt_id",
+    id_column: str | None = None,
 ) -> type[Any]:
     """A class for `orms`.
 
@@ -33,11 +34,16 @@ def calibrated(
         transform: "exp:10", a `Transform`, or a function on arrays in [0, 1].
         unknown: what an uncalibrated prompt is: "error" (a KeyError that names it), or "pooled".
         id_column: the dataset's column of prompt ids.
+
+    Raises:
+        ValueError: `id_column="prompt_id"`.
     """
+    if id_column == "prompt_id":
+        raise ValueError('id_column="prompt_id": ms-swift fills that column itself; call the dataset\'s column otherwise')
     shaping = Shaping(calibration, transform, unknown=unknown)
 
     def shape(raw: list[float | None], columns: dict[str, Any]) -> list[float | None]:
-        ids = columns.get(id_column)
+        ids = columns[id_column] if id_column else None
         if ids is None:
             ids = [prompt_key(messages[:-1] if messages[-1]["role"] == "assistant" else messages) for messages in columns["messages"]]
         return [None if value != value else value for value in shaping(ids, raw).transformed.tolist()]

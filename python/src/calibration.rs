@@ -243,6 +243,27 @@ impl From<Lookup> for Calibration {
     }
 }
 
+/// Ids that are looked up in one go.
+const BATCH: usize = 4096;
+
+/// Threads for so many ids: one, unless each has enough to do.
+fn threads(ids: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (ids / 16_384).clamp(1, cores.min(8))
+}
+
+/// Ids, `size` at a time, with the `width` rewards of each and where their quantiles go.
+fn batches<'a, 'i>(
+    size: usize,
+    width: usize,
+    ids: &'a [&'i str],
+    raw: &'a [f32],
+    out: &'a mut [f64],
+) -> impl Iterator<Item = (&'a [&'i str], (&'a [f32], &'a mut [f64]))> {
+    let rewards = raw.chunks(size * width).zip(out.chunks_mut(size * width));
+    ids.chunks(size.max(1)).zip(rewards)
+}
+
 /// What is wrong with a batch.
 enum Fault {
     Unknown(String),
@@ -284,12 +305,35 @@ impl Calibration {
                     return Err(Fault::Lengths(ids.len()));
                 }
                 let width = raw.len() / ids.len().max(1);
-                let mut out = Vec::with_capacity(raw.len());
-                for (i, id) in ids.iter().enumerate() {
-                    let row = row(id)?;
-                    let own = &raw[i * width..(i + 1) * width];
-                    out.extend(own.iter().map(|&r| calibrate_sorted(row, r, rule)));
+                let texts: Vec<&str> = ids.iter().map(|id| &**id).collect();
+                let mut out = vec![0.0; raw.len()];
+                if width == 0 {
+                    return Ok(out);
                 }
+                let part = texts.len().div_ceil(threads(texts.len())).max(1);
+                let work = |(ids, (raw, out)): (&[&str], (&[f32], &mut [f64]))| {
+                    for (ids, (raw, out)) in batches(BATCH, width, ids, raw, out) {
+                        let prompts = self.lookup.find_all(ids);
+                        for ((id, prompt), (raw, out)) in
+                            ids.iter().zip(prompts).zip(raw.chunks(width).zip(out.chunks_mut(width)))
+                        {
+                            let known = prompt.and_then(|p| self.lookup.row(p));
+                            let row = known.map_or_else(|| row(id), Ok)?;
+                            for (&raw, out) in raw.iter().zip(out) {
+                                *out = calibrate_sorted(row, raw, rule);
+                            }
+                        }
+                    }
+                    Ok(())
+                };
+                std::thread::scope(|scope| {
+                    let parts = batches(part, width, &texts, raw, &mut out);
+                    let running: Vec<_> =
+                        parts.map(|each| scope.spawn(move || work(each))).collect();
+                    running
+                        .into_iter()
+                        .try_for_each(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                })?;
                 Ok(out)
             }
         }

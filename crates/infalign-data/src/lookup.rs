@@ -34,11 +34,18 @@ use crate::{
     error::{Error, Result},
 };
 
+/// Ids that are looked up together: what they touch fits into a core's cache.
+const BATCH: usize = 256;
+/// Rewards in a line of the cache.
+const LINE: usize = 16;
+
 /// A calibration table with an index of its prompts' ids.
 #[derive(Debug, Clone)]
 pub struct Lookup {
     slots: Array<u64>,
     ends: Array<u64>,
+    /// K, where all prompts have the same: then no end has to be looked up.
+    k: Option<usize>,
     id_ends: Array<u64>,
     rewards: Array<f32>,
     ids: Array<u8>,
@@ -61,9 +68,11 @@ impl Lookup {
         let (ids, ends, mut columns) = calibration.table.into_parts();
         let (text, id_ends) = ids.into_parts();
         let wide = |places: &[usize]| places.iter().map(|&place| place as u64).collect::<Vec<_>>();
+        let ends = wide(&ends);
         Ok(Self {
             slots: slots.into(),
-            ends: wide(&ends).into(),
+            k: common(&ends),
+            ends: ends.into(),
             id_ends: [vec![0], wide(&id_ends)].concat().into(),
             rewards: columns.swap_remove(0).into(),
             ids: text.into_bytes().into(),
@@ -116,6 +125,28 @@ impl Lookup {
         }
     }
 
+    /// The prompts of many ids, each as [`Lookup::find`] finds it.
+    ///
+    /// In a large table everything that a search reads is in no cache. So all ids of a batch take the first step, then all the second,
+    /// and so on: their waits overlap, and the search itself then finds everything near.
+    pub fn find_all(&self, ids: &[&str]) -> Vec<Option<usize>> {
+        let slots: &[u64] = &self.slots;
+        let mut found = Vec::with_capacity(ids.len());
+        for batch in ids.chunks(BATCH) {
+            let slot = |id: &&str| slots[place(id, slots.len()).0] as u32;
+            let near: Vec<u32> = batch.iter().map(slot).collect();
+            let prompts = || near.iter().filter_map(|slot| Some(slot.checked_sub(1)? as usize));
+            let starts: Vec<Option<&u64>> = prompts().map(|p| self.id_ends.get(p)).collect();
+            let letters = starts.iter().flatten().filter_map(|&&at| self.ids.get(at as usize));
+            let rows: Vec<Option<&[f32]>> = prompts().map(|p| self.row(p)).collect();
+            let lines = rows.iter().flatten().flat_map(|row| row.iter().step_by(LINE));
+            let touched = letters.fold(0, |sum, &letter| sum ^ u32::from(letter));
+            std::hint::black_box(lines.fold(touched, |sum, reward| sum ^ reward.to_bits()));
+            found.extend(batch.iter().map(|id| self.find(id)));
+        }
+        found
+    }
+
     /// The id of a prompt; `None` past the last.
     #[must_use]
     pub fn id(&self, prompt: usize) -> Option<&str> {
@@ -125,7 +156,10 @@ impl Lookup {
     /// The K rewards of a prompt, ascending; `None` past the last.
     #[must_use]
     pub fn row(&self, prompt: usize) -> Option<&[f32]> {
-        self.rewards.get(between(&self.ends, prompt)?)
+        self.rewards.get(match self.k {
+            Some(k) if prompt < self.prompts() => prompt * k..(prompt + 1) * k,
+            _ => between(&self.ends, prompt)?,
+        })
     }
 
     /// The rewards of all prompts, ascending: what an unknown prompt may be compared with. From more than a million rewards, those
@@ -151,6 +185,13 @@ impl Lookup {
 /// Where part i of an array with these ends lies.
 fn between(ends: &[u64], i: usize) -> Option<std::ops::Range<usize>> {
     Some(*ends.get(i)? as usize..*ends.get(i + 1)? as usize)
+}
+
+/// The length that all parts of an array with these ends have, if they have one.
+fn common(ends: &[u64]) -> Option<usize> {
+    let k = *ends.get(1)?;
+    let all = ends.iter().zip(0u64..).all(|(&end, i)| end == i * k);
+    all.then_some(k as usize)
 }
 
 /// The first slot of an id, and its tag.
@@ -211,6 +252,10 @@ mod tests {
                 assert!(row.is_sorted() && row.len() == i % 7 + 1);
             }
             assert_eq!(lookup.find("prompt 1000 ü"), None);
+            let ids: Vec<String> = (0..3000).map(|i| format!("prompt {} ü", i % 1100)).collect();
+            let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+            let one_by_one: Vec<_> = ids.iter().map(|id| lookup.find(id)).collect();
+            assert_eq!(lookup.find_all(&ids), one_by_one);
             assert_eq!((lookup.id(1000), lookup.row(1000)), (None, None));
             assert_eq!(lookup.reward, "proxy");
         }

@@ -11,6 +11,7 @@
 import ast
 import asyncio
 import importlib
+import importlib.metadata
 import importlib.util
 import inspect
 import json

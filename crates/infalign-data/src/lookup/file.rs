@@ -10,7 +10,7 @@ use bytemuck::AnyBitPattern;
 use memmap2::Mmap;
 use serde_json::{Map, Value, json};
 
-use super::{Array, Lookup};
+use super::{Array, Lookup, common};
 use crate::{
     error::{Error, Result},
     write::write_atomic,
@@ -83,9 +83,11 @@ pub(super) fn open(path: &Path) -> Result<Lookup> {
         return Err(wrong(&format!("its header does not say `{FORMAT}`")));
     }
     let said = |key| text(key).ok_or_else(|| wrong(&format!("its header lacks `{key}`")));
+    let ends: Array<u64> = array(&map, &header, start, "ends").map_err(|e| wrong(&e))?;
     let lookup = Lookup {
+        k: common(&ends),
+        ends,
         slots: array(&map, &header, start, "slots").map_err(|e| wrong(&e))?,
-        ends: array(&map, &header, start, "ends").map_err(|e| wrong(&e))?,
         id_ends: array(&map, &header, start, "id_ends").map_err(|e| wrong(&e))?,
         rewards: array(&map, &header, start, "rewards").map_err(|e| wrong(&e))?,
         ids: array(&map, &header, start, "ids").map_err(|e| wrong(&e))?,
