@@ -314,8 +314,10 @@ impl Calibration {
                 let work = |(ids, (raw, out)): (&[&str], (&[f32], &mut [f64]))| {
                     for (ids, (raw, out)) in batches(BATCH, width, ids, raw, out) {
                         let prompts = self.lookup.find_all(ids);
-                        for ((id, prompt), (raw, out)) in
-                            ids.iter().zip(prompts).zip(raw.chunks(width).zip(out.chunks_mut(width)))
+                        for ((id, prompt), (raw, out)) in ids
+                            .iter()
+                            .zip(prompts)
+                            .zip(raw.chunks(width).zip(out.chunks_mut(width)))
                         {
                             let known = prompt.and_then(|p| self.lookup.row(p));
                             let row = known.map_or_else(|| row(id), Ok)?;
@@ -330,9 +332,10 @@ impl Calibration {
                     let parts = batches(part, width, &texts, raw, &mut out);
                     let running: Vec<_> =
                         parts.map(|each| scope.spawn(move || work(each))).collect();
-                    running
-                        .into_iter()
-                        .try_for_each(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                    running.into_iter().try_for_each(|part| {
+                        part.join()
+                            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                    })
                 })?;
                 Ok(out)
             }
