@@ -294,6 +294,14 @@ pub enum Error {
         /// What the decoder said.
         what: String,
     },
+    /// A file that should be a mapped calibration.
+    #[error("{file}: not a mapped calibration: {what}; write it again from calibration.parquet")]
+    Mapped {
+        /// The file.
+        file: String,
+        /// What does not fit.
+        what: String,
+    },
     /// A Parquet file that is not a shard of the kind asked for.
     #[error(
         "{file}: not a shard of {kind}: {what}; make the shard again, or bring the file into this form with `infalign data convert`"

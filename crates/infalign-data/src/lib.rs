@@ -6,6 +6,7 @@
 //! moment and ends with the same bytes when it is started again. Training texts, conversations and
 //! prompts come as streams ([`read_documents`], [`read_examples`], [`read_prompts`],
 //! [`read_scoring`]). [`write_rollouts`] and [`write_rewards`] make shards with one row per prompt;
+//! [`Lookup`] answers by prompt id, from memory or from a mapped file.
 //! [`read_records`] and [`read_preferences`] read the data files of other programs ([`FORMATS`]), whose
 //! format is recognised; [`inspect`] says what such a file holds, [`convert`] brings it into a form of
 //! ours.
@@ -16,6 +17,7 @@ mod convert;
 mod error;
 mod formats;
 mod inspect;
+mod lookup;
 mod preferences;
 mod read;
 mod rollouts;
@@ -37,6 +39,7 @@ pub use formats::{
     Target, Verdict, format_named, read_records,
 };
 pub use inspect::{Gap, Inspection, PreferenceSummary, RewardSummary, Spread, inspect};
+pub use lookup::Lookup;
 pub use preferences::{PreferenceRow, Preferences, read_preferences};
 pub use read::{ReadOptions, read_csv, read_jsonl, read_parquet, read_table};
 pub use rollouts::{

@@ -81,6 +81,11 @@ impl RewardTable {
         Some((self.ends[prompt]..self.ends[prompt + 1]).map(|i| texts.get(i)))
     }
 
+    /// Ids, where prompts end, and the rewards of each column.
+    pub(crate) fn into_parts(self) -> (Texts, Vec<usize>, Vec<Vec<f32>>) {
+        (self.ids, self.ends, self.values)
+    }
+
     /// Rewards per prompt: fewest, median, most.
     #[must_use]
     pub fn counts(&self) -> ResponseCounts {

@@ -22,6 +22,11 @@ impl Texts {
         self.ends.len()
     }
 
+    /// All texts end to end, and where each ends.
+    pub(crate) fn into_parts(self) -> (String, Vec<usize>) {
+        (self.text, self.ends)
+    }
+
     pub(crate) fn get(&self, index: usize) -> &str {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         &self.text[start..self.ends[index]]

@@ -204,9 +204,11 @@ mod tests {
     #[test]
     fn the_brake_answers_at_once_and_only_above_the_budget() {
         let braked = Price::Budget(Budget {
-            brake: 2.0,
+            kl: 0.5,
+            beta: 0.1,
             hold: 100,
-            ..*BUDGET.of_budget().unwrap()
+            gain: 0.05,
+            brake: 2.0,
         });
         let mut c = Controller::new(&braked);
         assert_eq!(c.charged(&braked), 0.1);

@@ -7,6 +7,7 @@ mod named;
 mod piece_shape;
 mod rank_rule;
 mod row_sort;
+mod sorted;
 mod tables;
 mod totals;
 
@@ -15,5 +16,6 @@ pub use calibrator::Calibrator;
 pub use piece_shape::PieceShape;
 pub use rank_rule::RankRule;
 pub use row_sort::sort_rows;
+pub use sorted::calibrate_sorted;
 pub use tables::CalibrationTables;
 pub use totals::{TableSummary, TableTotals};

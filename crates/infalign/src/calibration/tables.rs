@@ -13,7 +13,7 @@
 //! | NaN | [`Error::BadValue`]; the index is prompt · K + position |
 //! | ±∞, ties, −0 | as in [`Calibrator`] |
 
-use super::{Calibrator, RankRule, row_sort::sort_rows};
+use super::{Calibrator, RankRule, calibrate_sorted, row_sort::sort_rows};
 use crate::{Error, Result};
 
 /// Sorted raw rewards, one row of K per prompt.
@@ -80,17 +80,7 @@ impl CalibrationTables {
     /// O(log K); `interpolated` O(K), as it needs the prompt's calibrator.
     #[must_use]
     pub fn calibrate(&self, prompt: usize, raw: f32, rule: RankRule) -> Option<f64> {
-        let row = self.row(prompt)?;
-        if rule == RankRule::Interpolated {
-            return Some(self.calibrator(prompt, rule)?.calibrate(raw.into()));
-        }
-        let below = row.partition_point(|&reward| reward < raw);
-        let equal = row[below..].partition_point(|&reward| reward <= raw);
-        Some(if raw.is_nan() {
-            f64::NAN
-        } else {
-            rule.score(below, equal, self.k)
-        })
+        Some(calibrate_sorted(self.row(prompt)?, raw, rule))
     }
 
     /// The prompt's calibrator, for many lookups; `None` past the last prompt.
