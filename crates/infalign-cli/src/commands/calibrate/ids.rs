@@ -6,6 +6,7 @@ use std::{
 };
 
 use infalign_data::{Place, ReadOptions, RewardBatch, Spot, stream_rewards};
+use twox_hash::XxHash64;
 
 use crate::error::{Error, Result};
 
@@ -72,13 +73,6 @@ fn once(seen: &mut BTreeMap<String, Place>, id: &str, file: &Path, row: u64) -> 
     }
 }
 
-/// FNV-1a with the finish of MurmurHash3, so that every bit depends on every byte.
 fn hash(id: &str) -> u64 {
-    let mut h = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
-        (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
-    });
-    for factor in [0xff51_afd7_ed55_8ccd, 0xc4ce_b9fe_1a85_ec53] {
-        h = (h ^ h >> 33).wrapping_mul(factor);
-    }
-    h ^ h >> 33
+    XxHash64::oneshot(0, id.as_bytes())
 }
