@@ -3,19 +3,18 @@
     infalign run experiments/tavern/seeds.toml
     python3 experiments/tavern/page.py runs/seeds
 
-Figures are means over seeds of training. The standard error joins what prompts and what seeds leave open: se^2 = mean over seeds of se^2 over
-prompts + variance over seeds / seeds; the prompts' share does not shrink with the seeds, because all seeds are measured on the same prompts.
-95% intervals are +-1.96 se.
+Figures are means over seeds of training.
 """
 
 import json
-import math
 import re
-import statistics
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from joined import joined, percent  # noqa: E402
+
 PAGE = HERE.parents[1] / "docs/src/results/tavern.md"
 REWARDS = ["raw", "identity", "exp:10", "exp:-10"]
 PROCEDURES = ["standard", "best-of:4", "worst-of:4"]
@@ -23,14 +22,6 @@ PROCEDURES = ["standard", "best-of:4", "worst-of:4"]
 
 def arm(name):
     return re.sub(r", seed \d+$", "", name)
-
-
-def joined(estimates):
-    """Mean and half a 95% interval over prompts and seeds."""
-    means = [e["mean"] for e in estimates]
-    of_prompts = statistics.fmean(e["standard_error"] ** 2 for e in estimates)
-    of_seeds = statistics.variance(means) / len(means) if len(means) > 1 else 0.0
-    return {"mean": statistics.fmean(means), "half": 1.96 * math.sqrt(of_prompts + of_seeds), "seeds": means}
 
 
 def collect(results):
@@ -69,10 +60,6 @@ def collect(results):
                     rows.append(d | {"mean": -d["mean"], "low": -d["high"], "high": -d["low"]})
             found["differences"].append({"left": left, "right": right, "procedure": procedure, "judge": judge} | joined(rows))
     return found
-
-
-def percent(e):
-    return f"{100 * e['mean']:.1f} ± {100 * e['half']:.1f}"
 
 
 def page(found):
