@@ -205,6 +205,15 @@ mod tests {
     }
 
     #[test]
+    fn interpolation_does_not_overshoot_the_next_reward() {
+        // t rounds to 1 at 0, and start + (end − start) · 1 is an ulp above the end.
+        let tiny = f64::MIN_POSITIVE;
+        let rewards = [tiny, 1.0, tiny, -1.0, tiny, 1.0, tiny, 1.0, tiny];
+        let c = Calibrator::new(&rewards, RankRule::Interpolated).unwrap();
+        assert!(c.calibrate(0.0) <= c.calibrate(tiny));
+    }
+
+    #[test]
     fn edges() {
         let none: [f64; 0] = [];
         assert!(matches!(

@@ -180,10 +180,12 @@ impl Curve {
         // Halved, so that a difference of large rewards stays finite.
         let (from, to) = (0.5 * self.knots[i - 1], 0.5 * self.knots[i]);
         let t = ((0.5 * x - from) / (to - from)).clamp(0.0, 1.0);
-        match self.shape {
+        let score = match self.shape {
             PieceShape::Step => start,
             PieceShape::Linear => start + (end - start) * t,
             PieceShape::LogLinear => start * (end / start).powf(t),
-        }
+        };
+        // Near t = 1 rounding can lift it above the score at the knot.
+        score.max(start).min(end)
     }
 }
