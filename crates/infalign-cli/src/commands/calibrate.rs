@@ -69,7 +69,7 @@ pub(super) fn run(args: &Calibrate) -> Result<()> {
     let table = gone.totals.finish();
     let seconds = begun.elapsed().as_secs_f64();
     print::note(&format!(
-        "{} rewards of {} prompts in {seconds:.2} s, {:.0} M/s",
+        "{} rewards of {} prompts in {seconds:.2} s, {:.1} M/s",
         table.rewards,
         table.prompts,
         table.rewards as f64 / seconds / 1e6

@@ -319,8 +319,12 @@ fn record(args: &Evaluate, judged: &[Judged], evaluation: &Evaluation) -> Result
         listed(judges.iter().copied()),
         evaluation.prompts,
     );
+    // The answer in a few words, where the question is of many procedures; the tables have the rest.
+    let usual = |procedure: &str| procedure == "standard" || procedure.ends_with(":4");
+    let few = !evaluation.procedures.iter().any(|p| usual(p)) || evaluation.procedures.len() <= 3;
     for policy in &evaluation.policies {
-        for rate in policy.win_rates.iter().filter(|r| r.judge == judges[0]) {
+        let rates = policy.win_rates.iter();
+        for rate in rates.filter(|r| r.judge == judges[0] && (few || usual(&r.procedure))) {
             let e = rate.win_rate;
             question.push_str(&format!(
                 " {} wins {:.1}% ({:.1}–{:.1}) under {}.",
