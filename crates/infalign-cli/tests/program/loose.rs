@@ -172,10 +172,7 @@ fn samples_of_several_policies_are_evaluated_without_a_model() {
             && page.contains("How often do responses of ours, same win")
     );
     assert!(!page.contains("trained on)"));
-    for part in ["1 of its 12 prompts", "different numbers"] {
-        let told = ran.stderr.contains(part);
-        assert!(told || part == "different numbers", "{}", ran.stderr);
-    }
+    assert!(ran.stderr.contains("1 of its 12 prompts"), "{}", ran.stderr);
     let judged = folder
         .run(
             "evaluate --samples ours.jsonl --base base.jsonl --judge length --judge recorded --n 2",
