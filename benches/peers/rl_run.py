@@ -92,7 +92,6 @@ prompts = 2
 samples = 8
 learning_rate = 1e-4
 beta = 0.05
-land = false
 held_out_every = 100000
 save_every = 100000
 """)
