@@ -20,22 +20,6 @@ JUDGES = ["proxy", "other half", "lexicon"]
 PARTS = ["transform", "calibration", "kl_missed", "kl_wasted", "shape"]
 BANDS = [("lowest tenth", 0, 2), ("next four tenths", 2, 10), ("next four tenths", 10, 18), ("highest tenth", 18, 20)]
 DIFFERENCES = [("exp:-10", "raw", "worst-of:4"), ("exp:-10", "identity", "worst-of:4"), ("exp:10", "raw", "best-of:4"), ("exp:10", "identity", "best-of:4"), ("identity", "raw", "standard")]
-
-DISCUSSION = """\
-## What it says
-
-Theory promises each transform its end of the law: at KL 1 `exp:-10` should leave nothing in the lowest tenth and win 99 per cent of worst-of-4. The policies
-do something else: whatever the reward, they shift the whole law of the quantile upwards, as the last tables show, and the transforms differ by a few points where theory has ten or twenty. Most of what
-is missing is *KL wasted*: only a quarter to a third of it moves the quantile at all. The rest is spent on text that the reward does not see, by the noise of the
-gradient: `exp:-10` learns from the lowest tenth alone, which is the rarer the better the policy is, and it has the lowest efficiency. What is left under worst-of-4 is *shape*: the policy class, or the
-optimiser in so many steps, does not cut off the lower end. Calibration's finite K and the KL beside the budget cost next to nothing.
-
-On the [default task](tavern.md), where the policy keeps account of what decides its reward, the same program spends .8 to .9 of its KL on reward and the transforms win what theory promises. So before
-training with a steep transform, look at the KL efficiency and at the law of the quantile in the report: where a policy cannot tell its worst responses from its bad ones, calibration alone (`identity`) is the safer choice, here
-the best or equal-best under worst-of-4 and in the standard win rate.
-"""
-
-
 def arm(runs, name):
     policies = [p for run in runs for p in run["policies"] if p["name"] == name]
     found = {"kl": joined([p["kl"]["rao_blackwell"] for p in policies]), "kl_efficiency": joined([p["kl_efficiency"] for p in policies]), "win_rates": {}, "gap": {}, "law": []}
@@ -124,7 +108,29 @@ def page(found):
     worst = max(w.get("above_optimum", -1.0) for a in arms.values() for w in a["win_rates"].values())
     lines += ["No measured win rate lies above the theoretical optimum at its KL beyond its interval." if worst <= 0 else
               f"One measured win rate lies {100 * worst:.1f} points above the theoretical optimum at its KL beyond its interval.", ""]
-    return "\n".join([*lines, DISCUSSION])
+    return "\n".join([*lines, discussion(arms)])
+
+
+def discussion(arms):
+    """What the figures say, in words around the figures themselves."""
+    spent = [a["kl_efficiency"]["mean"] for a in arms.values()]
+    elsewhere = [a["kl_efficiency"]["mean"] for a in json.loads((HERE.parent / "tavern/results.json").read_text())["arms"].values()]
+    steep = arms["exp:-10, KL 1"]
+    gaps = [a["gap"][p] for a in arms.values() for p in PROCEDURES[1:]]
+    parts = {part: [g[part] for g in gaps] for part in PARTS}
+    between = lambda values, factor=1, digits=2: f"{factor * min(values):.{digits}f} to {factor * max(values):.{digits}f}"
+    return f"""\
+## What it says
+
+Theory promises each transform its end of the law: at KL 1 `exp:-10` should leave {100 * steep["law"][0]["target"]:.1f} per cent in the lowest tenth and win
+{100 * steep["win_rates"]["worst-of:4 by proxy"]["predicted"]:.1f} per cent of worst-of-4; it leaves {100 * steep["law"][0]["measured"]:.1f} and wins {percent(steep["win_rates"]["worst-of:4 by proxy"])}. Whatever the reward, the policies shift the whole law of the
+quantile upwards, and the differences between transforms are small beside what theory has for them. Only a share of {between(spent)} of the KL moves the quantile: KL that is wasted
+costs {between(parts["kl_wasted"], 100, 1)} points, the finite K {between(parts["calibration"], 100, 1)}, and the KL that was missed {between(parts["kl_missed"], 100, 1)}.
+
+On the [default task](tavern.md) the same program spends a share of {between(elsewhere)} on reward, and the transforms win what theory promises. So before training with a steep transform, look at the KL
+efficiency and at the law of the quantile in the report: they say whether the policy can tell its worst responses from its bad ones. Why the KL is wasted here, by the noise of the gradient or by the policy's
+size, these runs do not tell apart.
+"""
 
 
 def main():

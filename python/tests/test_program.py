@@ -10,7 +10,7 @@ import pytest
 import infalign
 
 PROGRAM = os.environ.get("INFALIGN_PROGRAM")
-pytestmark = pytest.mark.skipif(not PROGRAM, reason="INFALIGN_PROGRAM names no program")
+pytestmark = pytest.mark.skipif(not PROGRAM, reason="INFALIGN_PROGRAM=target/release/infalign python -m pytest python/tests runs it")
 
 
 def program(*arguments, check=True):

@@ -165,7 +165,12 @@ struct Outcome {
     stats: Vec<RowStats>,
 }
 
-fn run(policy: &Head<'_>, reference: Option<&Head<'_>>, targets: &[i32]) -> Outcome {
+/// The results of a loss that is given somewhere to leave them.
+fn results(
+    policy: &Head<'_>,
+    targets: &[i32],
+    loss: impl FnOnce(HeadGradients<'_>, &mut [RowStats]) -> f64,
+) -> Outcome {
     let mut outcome = Outcome {
         loss: 0.0,
         hidden: vec![f32::NAN; policy.hidden.len()],
@@ -178,44 +183,25 @@ fn run(policy: &Head<'_>, reference: Option<&Head<'_>>, targets: &[i32]) -> Outc
         weight: Some(&mut outcome.weight),
         bias: Some(&mut outcome.bias),
     };
-    outcome.loss = head_loss(
-        policy,
-        reference,
-        targets,
-        &mut answer,
-        gradients,
-        &mut outcome.stats,
-    );
+    outcome.loss = loss(gradients, &mut outcome.stats);
     outcome
+}
+
+fn run(policy: &Head<'_>, reference: Option<&Head<'_>>, targets: &[i32]) -> Outcome {
+    results(policy, targets, |gradients, stats| {
+        head_loss(policy, reference, targets, &mut answer, gradients, stats)
+    })
 }
 
 /// The same of `head_loss_together`, whose plan also sees that it is given all rows.
 fn run_together(policy: &Head<'_>, reference: Option<&Head<'_>>, targets: &[i32]) -> Outcome {
-    let mut outcome = Outcome {
-        loss: 0.0,
-        hidden: vec![f32::NAN; policy.hidden.len()],
-        weight: vec![0.0; policy.weight.len()],
-        bias: vec![0.0; policy.vocab],
-        stats: vec![RowStats::default(); targets.len()],
-    };
-    let gradients = HeadGradients {
-        hidden: &mut outcome.hidden,
-        weight: Some(&mut outcome.weight),
-        bias: Some(&mut outcome.bias),
-    };
     let mut plan = |stats: &[RowStats]| -> Vec<RowGrad> {
         assert_eq!(stats.len(), targets.len());
         (0..).zip(stats).map(|(n, s)| answer(n, *s)).collect()
     };
-    outcome.loss = head_loss_together(
-        policy,
-        reference,
-        targets,
-        &mut plan,
-        gradients,
-        &mut outcome.stats,
-    );
-    outcome
+    results(policy, targets, |gradients, stats| {
+        head_loss_together(policy, reference, targets, &mut plan, gradients, stats)
+    })
 }
 
 fn same_bits(a: &Outcome, b: &Outcome) {
