@@ -15,6 +15,7 @@ mod run;
 mod sample;
 mod score;
 mod sft;
+mod shell;
 mod simulate;
 mod training;
 
@@ -55,5 +56,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Command::Devices(devices) => devices::run(&devices),
         Command::Procedures(list) => list::run(infalign::procedure::REGISTRY, list.output),
         Command::Transforms(list) => list::run(infalign::transform::REGISTRY, list.output),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
     }
 }
