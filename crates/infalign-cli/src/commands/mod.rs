@@ -29,18 +29,18 @@ use crate::{
 pub(crate) fn run(args: Args) -> Result<()> {
     match args.command {
         Command::Run(args) => run::run(&args),
-        Command::Rollout(args) => run::stage(&args, Until::Rollouts),
+        Command::Rollout(args) => run::stage(&args, &[], Until::Rollouts),
         Command::Calibrate(args) if args.rewards.is_empty() => {
-            run::stage(&args.stage, Until::Design)
+            run::stage(&args.stage, &[], Until::Design)
         }
         Command::Calibrate(args) => calibrate::run(&args),
-        Command::Train(args) => run::stage(&args, Until::Training),
+        Command::Train(args) => run::stage(&args, &[], Until::Training),
         Command::Distill(args) => {
             let resample = args.resample.map(std::num::NonZero::get);
-            run::stage(&args.stage, Until::Distill(resample))
+            run::stage(&args.stage, &[], Until::Distill(resample))
         }
         Command::Evaluate(args) if args.samples.is_empty() && args.verdicts.is_empty() => {
-            run::stage(&args.stage, Until::Evaluation)
+            run::stage(&args.stage, &args.trained, Until::Evaluation)
         }
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Report(args) => report::run(&args),

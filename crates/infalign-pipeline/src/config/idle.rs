@@ -252,12 +252,7 @@ mod tests {
             ),
             ("", "train.brake=2.0", "train.beta=0.1", "train.gain=0.1"),
             ("", "train.land=true", "train.beta=0.1", "train.gain=0.1"),
-            (
-                "",
-                "server.in_flight=4",
-                "train.trainer=infalign",
-                "",
-            ),
+            ("", "server.in_flight=4", "train.trainer=infalign", ""),
             ("", "policy.weights=w", "policy.model=tavern", ""),
             (own, "reward.fit.epochs=3.0", "reward.judges=[]", ""),
             (
