@@ -166,7 +166,7 @@ mod tests {
 
     use super::*;
 
-    fn completion(index: Value) -> Value {
+    fn completion(index: &Value) -> Value {
         json!({
             "index": index, "text": " is", "finish_reason": "length", "token_ids": [318, 5],
             "logprobs": {"token_logprobs": [-0.5, 1e-7], "tokens": [" is", ""], "text_offset": [0, 3], "top_logprobs": null},
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn completions_in_any_order() {
-        let reply = json!({"choices": [completion(json!(1)), completion(json!(0))], "usage": {"completion_tokens": 4}});
+        let reply = json!({"choices": [completion(&json!(1)), completion(&json!(0))], "usage": {"completion_tokens": 4}});
         let choices = read(&reply, 2).unwrap();
         assert_eq!(choices.tokens, Some(4));
         assert_eq!(choices.all.iter().map(|c| c.0).collect::<Vec<_>>(), [0, 1]);
@@ -226,14 +226,14 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_without_the_text() {
-        let twice = json!({"choices": [completion(json!(0)), completion(json!(0))]});
+        let twice = json!({"choices": [completion(&json!(0)), completion(&json!(0))]});
         assert_eq!(read(&twice, 2).unwrap_err(), "choice 0 is there twice");
         assert_eq!(
-            wrong(&completion(json!(1)), 1),
+            wrong(&completion(&json!(1)), 1),
             "choice 1 where 1 were asked for"
         );
         assert_eq!(
-            wrong(&completion(json!("a")), 1),
+            wrong(&completion(&json!("a")), 1),
             "a choice's `index` is no number"
         );
         for reply in [
@@ -269,7 +269,7 @@ mod tests {
                 "null, positive or no number",
             ),
         ] {
-            let mut choice = completion(json!(0));
+            let mut choice = completion(&json!(0));
             for (name, value) in change.as_object().unwrap() {
                 choice[name] = value.clone();
             }

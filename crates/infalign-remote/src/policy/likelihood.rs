@@ -1,10 +1,6 @@
 //! Log-probabilities of given responses, token by token: the tokens are sent, so that nothing depends on how a text would be cut into them.
 
-use serde_json::Value;
-
 use super::{
-    choice::log_prob,
-    dialect::TokenLogProb,
     open::RemotePolicy,
     sample::{MissingPrompt, SampleError},
 };
@@ -33,34 +29,9 @@ pub struct TokenLogProbs {
 
 impl LikelihoodJob {
     /// Prompt and response.
-    pub(super) fn sequence(&self) -> Vec<u32> {
+    fn sequence(&self) -> Vec<u32> {
         [self.prompt.as_slice(), &self.response].concat()
     }
-
-    /// The response's part of what was read, if it is about these tokens.
-    fn matched(&self, read: &[TokenLogProb]) -> Result<Vec<f64>, String> {
-        let wanted = self.response.len();
-        let from = read
-            .len()
-            .checked_sub(wanted)
-            .ok_or_else(|| format!("{} log-probabilities for {wanted} tokens", read.len()))?;
-        let own = &read[from..];
-        if let Some(at) = own
-            .iter()
-            .zip(&self.response)
-            .position(|((a, _), b)| a != b)
-        {
-            return Err(format!(
-                "at token {at} of the response it is about another token than was sent"
-            ));
-        }
-        Ok(own.iter().map(|(_, log_prob)| *log_prob).collect())
-    }
-}
-
-/// An entry of a server's list.
-pub(super) fn token_of(token: u32, value: Option<&Value>) -> Result<TokenLogProb, String> {
-    Ok((token, log_prob(value)?))
 }
 
 impl RemotePolicy {
@@ -83,8 +54,12 @@ impl RemotePolicy {
         };
         self.client().all(
             jobs,
-            |job| (likelihood.request)(self.model(), job),
-            |job, reply| job.matched(&(likelihood.read)(&reply)?),
+            |job| (likelihood.request)(self.model(), &job.sequence()),
+            |job: &LikelihoodJob, reply| {
+                let mut all = (likelihood.read)(&reply, &job.sequence())?;
+                // The first token of a sequence has none.
+                Ok(all.split_off(job.prompt.len().saturating_sub(1)))
+            },
             |job, end| {
                 let end = match end {
                     Err(given_up) if given_up.fault.is_for_all() => {

@@ -11,10 +11,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::{
-    likelihood::LikelihoodJob,
-    sampling::{Reports, Sampling},
-};
+use super::sampling::{Reports, Sampling};
 use crate::{client::Client, error::Result, models::ServedModel, wire::Request};
 
 /// All kinds, in the order in which they are looked for. The last one is every server that speaks the interface and is none of the others.
@@ -48,12 +45,10 @@ pub struct Dialect {
 
 /// Asks for the log-probabilities of given tokens, and reads them.
 pub(super) struct Likelihood {
-    pub(super) request: fn(model: &str, job: &LikelihoodJob) -> Request,
-    pub(super) read: fn(&Value) -> Result<Vec<TokenLogProb>, String>,
+    pub(super) request: fn(model: &str, sequence: &[u32]) -> Request,
+    /// ln p of each token of the sequence from its second on, given all before it.
+    pub(super) read: fn(reply: &Value, sequence: &[u32]) -> Result<Vec<f64>, String>,
 }
-
-/// A token of a sequence from its second on, with its log-probability given all before it, in nats.
-pub(super) type TokenLogProb = (u32, f64);
 
 impl Dialect {
     /// The kind of that name.
@@ -86,4 +81,24 @@ fn owned_by(models: &[ServedModel], owner: &str) -> bool {
 fn page_text(client: &Client, path: &str, field: &str) -> Option<String> {
     let page = client.get(path).ok()?;
     page.get(field)?.as_str().map(str::to_owned)
+}
+
+/// The entries of a list for each token of a sequence but the first, before which there is nothing.
+fn rows<'v>(
+    reply: &'v Value,
+    at: &str,
+    sequence: &[u32],
+) -> Result<impl Iterator<Item = &'v Value> + use<'v>, String> {
+    let rows = reply
+        .pointer(at)
+        .and_then(Value::as_array)
+        .ok_or_else(|| format!("it has no list `{at}`"))?;
+    if rows.len() != sequence.len() {
+        return Err(format!(
+            "{} entries of `{at}` for {} tokens",
+            rows.len(),
+            sequence.len()
+        ));
+    }
+    Ok(rows.iter().skip(1))
 }

@@ -8,13 +8,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Dialect, Likelihood, TokenLogProb, owned_by, page_text};
+use super::{Dialect, Likelihood, owned_by, page_text, rows};
 use crate::{
     client::Client,
     error::Result,
     models::ServedModel,
     policy::{
-        likelihood::{LikelihoodJob, token_of},
+        choice::log_prob,
         sampling::{Reports, Sampling},
     },
     wire::Request,
@@ -65,31 +65,24 @@ fn settings(sampling: &Sampling) -> Result<Map<String, Value>> {
     Ok(all)
 }
 
-fn request(_model: &str, job: &LikelihoodJob) -> Request {
+fn request(_model: &str, sequence: &[u32]) -> Request {
     let body = json!({
-        "input_ids": job.sequence(), "return_logprob": true, "logprob_start_len": 0,
+        "input_ids": sequence, "return_logprob": true, "logprob_start_len": 0,
         "sampling_params": {"max_new_tokens": 1, "temperature": 0.0},
     });
     Request::post("/generate", body)
 }
 
 /// `meta_info.input_token_logprobs: [[null, 1, null], [−2.1, 318, null], …]`: log-probability, token, text.
-fn read(reply: &Value) -> Result<Vec<TokenLogProb>, String> {
-    let rows = reply
-        .pointer("/meta_info/input_token_logprobs")
-        .and_then(Value::as_array)
-        .ok_or("it has no `meta_info.input_token_logprobs`")?;
-    rows.iter()
-        .skip(1)
-        .map(|row| {
-            let token = row
-                .get(1)
-                .and_then(Value::as_u64)
-                .and_then(|t| u32::try_from(t).ok());
-            token_of(
-                token.ok_or("an entry of `input_token_logprobs` has no token id")?,
-                row.get(0),
-            )
+fn read(reply: &Value, sequence: &[u32]) -> Result<Vec<f64>, String> {
+    let rows = rows(reply, "/meta_info/input_token_logprobs", sequence)?;
+    let tokens = sequence.iter().skip(1);
+    rows.zip(tokens)
+        .map(|(row, token)| {
+            if row.get(1).and_then(Value::as_u64) != Some(u64::from(*token)) {
+                return Err("it is about other tokens than were sent".to_owned());
+            }
+            log_prob(row.get(0))
         })
         .collect()
 }

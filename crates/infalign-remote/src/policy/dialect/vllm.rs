@@ -7,13 +7,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Dialect, Likelihood, TokenLogProb, owned_by, page_text};
+use super::{Dialect, Likelihood, owned_by, page_text, rows};
 use crate::{
     client::Client,
     error::Result,
     models::ServedModel,
     policy::{
-        likelihood::{LikelihoodJob, token_of},
+        choice::log_prob,
         sampling::{Reports, Sampling},
     },
     wire::Request,
@@ -56,31 +56,23 @@ fn settings(sampling: &Sampling) -> Result<Map<String, Value>> {
     Ok(all)
 }
 
-fn request(model: &str, job: &LikelihoodJob) -> Request {
+fn request(model: &str, sequence: &[u32]) -> Request {
     let body = json!({
-        "model": model, "prompt": job.sequence(), "max_tokens": 1, "temperature": 0.0, "prompt_logprobs": 0,
+        "model": model, "prompt": sequence, "max_tokens": 1, "temperature": 0.0, "prompt_logprobs": 0,
     });
     Request::post("/v1/completions", body)
 }
 
-/// `prompt_logprobs: [null, {"318": {"logprob": −2.1, "rank": 4, "decoded_token": " is"}}, …]`; the likeliest token may stand beside the given
-/// one, which comes first.
-fn read(reply: &Value) -> Result<Vec<TokenLogProb>, String> {
-    let rows = reply
-        .pointer("/choices/0/prompt_logprobs")
-        .and_then(Value::as_array)
-        .ok_or("choice 0 has no `prompt_logprobs`")?;
-    rows.iter()
-        .skip(1)
-        .map(|row| {
-            let (token, entry) = row
-                .as_object()
-                .and_then(|entries| entries.iter().next())
-                .ok_or("a position of `prompt_logprobs` is empty")?;
-            let token = token
-                .parse()
-                .map_err(|_| "a key of `prompt_logprobs` is no token id")?;
-            token_of(token, entry.get("logprob"))
+/// `prompt_logprobs: [null, {"318": {"logprob": −2.1, "rank": 4, "decoded_token": " is"}}, …]`; likelier tokens may stand beside the given one.
+fn read(reply: &Value, sequence: &[u32]) -> Result<Vec<f64>, String> {
+    let rows = rows(reply, "/choices/0/prompt_logprobs", sequence)?;
+    let tokens = sequence.iter().skip(1);
+    rows.zip(tokens)
+        .map(|(row, token)| {
+            log_prob(
+                row.get(token.to_string())
+                    .and_then(|entry| entry.get("logprob")),
+            )
         })
         .collect()
 }

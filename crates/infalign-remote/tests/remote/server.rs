@@ -14,20 +14,20 @@ use std::{
 use serde_json::Value;
 
 /// What was asked of the server.
-pub struct Asked {
-    pub path: String,
+pub(crate) struct Asked {
+    pub(crate) path: String,
     /// All header lines, in lower case.
-    pub headers: String,
+    pub(crate) headers: String,
     /// Null for GET.
-    pub body: Value,
+    pub(crate) body: Value,
     /// How many requests came before it.
-    pub number: usize,
+    pub(crate) number: usize,
     /// How many are being answered at present, this one included.
-    pub at_once: usize,
+    pub(crate) at_once: usize,
 }
 
 /// What the server does.
-pub enum Act {
+pub(crate) enum Act {
     Json(Value),
     /// A status with further headers and a body.
     Status(u16, Vec<(&'static str, String)>, String),
@@ -45,14 +45,14 @@ pub enum Act {
 }
 
 /// A server that stops when it is dropped.
-pub struct Server {
-    pub address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     stop: Arc<AtomicBool>,
-    pub requests: Arc<AtomicUsize>,
+    pub(crate) requests: Arc<AtomicUsize>,
 }
 
 impl Server {
-    pub fn start(act: impl Fn(&Asked) -> Act + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(act: impl Fn(&Asked) -> Act + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
@@ -70,10 +70,14 @@ impl Server {
                 thread::spawn(move || drop(serve(&stream, &*act, &counted, &under_way)));
             }
         });
-        Self { address, stop, requests }
+        Self {
+            address,
+            stop,
+            requests,
+        }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/v1", self.address)
     }
 }
@@ -126,7 +130,9 @@ fn serve(
 /// Whether the connection is still good.
 fn perform(mut stream: &TcpStream, act: Act) -> std::io::Result<bool> {
     let mut send = |status: u16, headers: &[(&str, String)], body: &[u8], length: usize| {
-        let mut reply = format!("HTTP/1.1 {status} x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n");
+        let mut reply = format!(
+            "HTTP/1.1 {status} x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n"
+        );
         for (name, value) in headers {
             reply += &format!("{name}: {value}\r\n");
         }
