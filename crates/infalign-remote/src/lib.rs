@@ -19,6 +19,7 @@ mod models;
 mod pace;
 mod patience;
 mod redact;
+pub mod reward;
 mod wire;
 
 pub use client::Client;
