@@ -20,6 +20,7 @@ mod pace;
 mod patience;
 mod policy;
 mod redact;
+pub mod reward;
 mod wire;
 
 pub use client::Client;
