@@ -59,8 +59,12 @@ fn says_json(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
-/// What the parser says, without the values that it quotes between `"`.
+/// What the parser says, without what it repeats of the body: values stand between `"`, a field's name between backticks.
 fn unquoted(message: &str) -> String {
+    let unknown = message.strip_prefix("unknown field");
+    if let Some((from, rest)) = unknown.and_then(|rest| Some((rest.rfind(", expected")?, rest))) {
+        return format!("unknown field{}", &rest[from..]);
+    }
     match (message.find('"'), message.rfind('"')) {
         (Some(from), Some(to)) if from < to => {
             format!("{}…{}", &message[..from], &message[to + 1..])

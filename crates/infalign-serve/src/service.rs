@@ -7,7 +7,10 @@ use std::{
     thread,
 };
 
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::oneshot,
+};
 
 use crate::{
     calibrations::Calibrations,
@@ -253,13 +256,28 @@ pub fn run(
             address: address.to_string(),
             source,
         };
-        let listener = TcpListener::bind(address).await.map_err(refused)?;
+        let listener = listen(address).map_err(refused)?;
         listening(listener.local_addr().map_err(refused)?);
         service.serve(listener, stop).await
     });
     // Connections that outlived the time of grace are not waited for.
     runtime.shutdown_background();
     outcome
+}
+
+/// Connections that the system keeps until they are taken. Trainers open thousands at once, one to a sample; those that find no room try again only
+/// a second later.
+const BACKLOG: u32 = 4096;
+
+fn listen(address: std::net::SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// A switch that ends a service from any thread, such as a handler of signals, and the future that it ends it by.

@@ -139,7 +139,7 @@ mod tests {
                 None,
                 "give `procedure` and `kl`",
             ),
-            ("optimal", Some("best-of:4"), Some(-1.0), "kl"),
+            ("optimal", Some("best-of:4"), Some(-1.0), "KL = -1"),
         ] {
             let fault = Phi::parse(transform, procedure, kl).unwrap_err();
             assert!(fault.message.contains(part), "{}", fault.message);

@@ -1,6 +1,4 @@
 //! A service on a free port, and a client that says exactly the bytes it is told.
-#![expect(dead_code, reason = "each test file uses its part")]
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::{
     io::{Read, Write},
@@ -16,21 +14,23 @@ use infalign_serve::{
 };
 use serde_json::Value;
 
-pub const TOKEN: &str = "token-that-nobody-may-see";
+pub(crate) const TOKEN: &str = "token-that-nobody-may-see";
 
 /// Prompts `p0`, `p1`, … whose K = 4 rewards are 0, 1, 2, 3.
-pub fn table(prompts: usize) -> Lookup {
+pub(crate) fn table(prompts: usize) -> Lookup {
     let mut builder = TableBuilder::new(["length"]).unwrap();
     for i in 0..prompts {
         let rewards: &[f32] = &[3.0, 1.0, 0.0, 2.0];
-        builder.insert(&format!("p{i}"), None, &[rewards], &[]).unwrap();
+        builder
+            .insert(&format!("p{i}"), None, &[rewards], &[])
+            .unwrap();
     }
     let table = builder.finish().unwrap();
     Lookup::new(Calibration::new(&table, 0, "base", "temperature 1").unwrap()).unwrap()
 }
 
 /// `p0` asks `prompt 0 of the file`, and so on.
-pub fn prompts(count: usize) -> Vec<KnownPrompt> {
+pub(crate) fn prompts(count: usize) -> Vec<KnownPrompt> {
     let one = |i: usize| KnownPrompt {
         id: format!("p{i}"),
         prompt: Turns::Text(format!("prompt {i} of the file")),
@@ -41,9 +41,9 @@ pub fn prompts(count: usize) -> Vec<KnownPrompt> {
 
 /// The length of a response in bytes; a few responses do something else.
 #[derive(Debug, Default)]
-pub struct Length {
+pub(crate) struct Length {
     /// What it was asked.
-    pub asked: Arc<Mutex<Vec<Asked>>>,
+    pub(crate) asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Rewarder for Length {
@@ -68,7 +68,7 @@ impl Rewarder for Length {
 
 /// Responses of the lengths 0, 1, …, K − 1, after a while; writes down for which prompts.
 #[derive(Debug, Default)]
-pub struct Counting(pub Arc<Mutex<Vec<String>>>);
+pub(crate) struct Counting(pub(crate) Arc<Mutex<Vec<String>>>);
 
 impl Roller for Counting {
     fn rollouts(
@@ -88,7 +88,7 @@ impl Roller for Counting {
 }
 
 /// Settings under which tests of time limits end soon.
-pub fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     let mut settings = Settings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         threads: 2,
@@ -99,7 +99,7 @@ pub fn settings() -> Settings {
     settings
 }
 
-pub fn guarded() -> Settings {
+pub(crate) fn guarded() -> Settings {
     Settings {
         tokens: Tokens::new([TOKEN]).unwrap(),
         ..settings()
@@ -107,7 +107,7 @@ pub fn guarded() -> Settings {
 }
 
 /// A table of three prompts, their texts, and the length as reward.
-pub fn parts() -> Parts {
+pub(crate) fn parts() -> Parts {
     Parts {
         calibration: Some(table(3)),
         prompts: prompts(3),
@@ -116,15 +116,15 @@ pub fn parts() -> Parts {
     }
 }
 
-pub struct Server {
-    pub address: SocketAddr,
-    pub switch: Switch,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) switch: Switch,
     thread: Option<JoinHandle<Result<()>>>,
 }
 
 impl Server {
     /// Starts, and waits until it is ready.
-    pub fn start(settings: Settings, parts: Parts) -> Self {
+    pub(crate) fn start(settings: Settings, parts: Parts) -> Self {
         let server = Self::opening(settings, parts);
         while server.get("/readyz").status != 200 {
             std::thread::sleep(Duration::from_millis(5));
@@ -133,7 +133,7 @@ impl Server {
     }
 
     /// Starts, and waits until it listens.
-    pub fn opening(settings: Settings, parts: Parts) -> Self {
+    pub(crate) fn opening(settings: Settings, parts: Parts) -> Self {
         let (switch, stopped) = switch();
         let (listening, bound) = mpsc::channel();
         let tell = move |address| listening.send(address).unwrap();
@@ -145,39 +145,44 @@ impl Server {
         }
     }
 
-    pub fn stop(mut self) -> Result<()> {
+    pub(crate) fn stop(mut self) -> Result<()> {
         self.switch.stop();
         self.thread.take().unwrap().join().unwrap()
     }
 
     /// Waits until it ends by itself.
-    pub fn end(mut self) -> Result<()> {
+    pub(crate) fn end(mut self) -> Result<()> {
         self.thread.take().unwrap().join().unwrap()
     }
 
-    pub fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(15)))
+            .unwrap();
         stream
     }
 
     /// Sends bytes on a connection of their own, and reads one answer.
-    pub fn say(&self, bytes: &[u8]) -> Answer {
+    pub(crate) fn say(&self, bytes: &[u8]) -> Answer {
         let mut stream = self.connect();
         // The service may refuse before it has read everything.
         let _ = stream.write_all(bytes);
         read_answer(&mut stream)
     }
 
-    pub fn get(&self, path: &str) -> Answer {
-        self.say(format!("GET {path} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {TOKEN}\r\n\r\n").as_bytes())
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.say(
+            format!("GET {path} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {TOKEN}\r\n\r\n")
+                .as_bytes(),
+        )
     }
 
-    pub fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
         self.send("POST", path, body.to_string().as_bytes())
     }
 
-    pub fn send(&self, method: &str, path: &str, body: &[u8]) -> Answer {
+    pub(crate) fn send(&self, method: &str, path: &str, body: &[u8]) -> Answer {
         let authorization = format!("Authorization: Bearer {TOKEN}\r\n");
         self.say(&request(method, path, &authorization, body))
     }
@@ -189,7 +194,7 @@ impl Drop for Server {
     }
 }
 
-pub fn request(method: &str, path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+pub(crate) fn request(method: &str, path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
     let mut bytes = format!(
         "{method} {path} HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n{headers}Content-Length: {length}\r\n\r\n"
@@ -200,35 +205,40 @@ pub fn request(method: &str, path: &str, headers: &str, body: &[u8]) -> Vec<u8> 
 }
 
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| unreachable!("no JSON: {self:?}"))
     }
 
     /// The status, and the code of a fault in its one shape.
-    pub fn fault(&self) -> (u16, String) {
+    pub(crate) fn fault(&self) -> (u16, String) {
         let json = self.json();
         let error = json["error"].as_object().unwrap();
-        assert!(error["message"].is_string() && error["type"].is_string(), "{json}");
+        assert!(
+            error["message"].is_string() && error["type"].is_string(),
+            "{json}"
+        );
         (self.status, error["code"].as_str().unwrap().to_owned())
     }
 }
 
 /// One answer, by its content-length. A connection that is closed without one gives status 0.
-pub fn read_answer(stream: &mut impl Read) -> Answer {
+pub(crate) fn read_answer(stream: &mut impl Read) -> Answer {
     let mut bytes = Vec::new();
     let mut one = [0; 4096];
     loop {
         let text = String::from_utf8_lossy(&bytes);
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
             let head = head.to_lowercase();
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "));
             if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
                 return Answer {
                     status: head[9..12].parse().unwrap(),
@@ -251,9 +261,12 @@ pub fn read_answer(stream: &mut impl Read) -> Answer {
 }
 
 /// A log that keeps its lines.
-pub fn keeping() -> (Log, Arc<Mutex<Vec<String>>>) {
+pub(crate) fn keeping() -> (Log, Arc<Mutex<Vec<String>>>) {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&lines);
-    let log: Log = Arc::new(move |line| kept.lock().unwrap().push(serde_json::to_string(line).unwrap()));
+    let log: Log = Arc::new(move |line| {
+        let line = serde_json::to_string(line).unwrap();
+        kept.lock().unwrap().push(line);
+    });
     (log, lines)
 }

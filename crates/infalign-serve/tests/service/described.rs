@@ -1,9 +1,6 @@
 //! What the service says of itself: the OpenAPI document against its standard and against real answers, metrics and the dashboard.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-mod common;
-
-use common::{Server, guarded, parts};
+use crate::server::{Server, guarded, parts};
 use serde_json::{Value, json};
 
 fn standard() -> Value {
@@ -12,7 +9,10 @@ fn standard() -> Value {
 
 fn assert_valid(schema: &Value, instance: &Value) {
     let validator = jsonschema::draft202012::new(schema).unwrap();
-    let errors: Vec<String> = validator.iter_errors(instance).map(|error| error.to_string()).collect();
+    let errors: Vec<String> = validator
+        .iter_errors(instance)
+        .map(|error| error.to_string())
+        .collect();
     assert!(errors.is_empty(), "{errors:#?}\n{instance:#}");
 }
 
@@ -27,21 +27,50 @@ fn the_document_is_openapi_and_answers_are_as_it_says() {
     }
     let text = "prompt 0 of the file";
     let bodies = [
-        ("post", "/get_reward", json!({"query": [format!("{text}x")], "prompts": [text], "labels": ["p0"]})),
-        ("post", "/classify", json!({"model": "m", "input": format!("{text}x"), "use_activation": false})),
-        ("post", "/v1/embeddings", json!({"model": "m", "input": [format!("{text}x")]})),
-        ("post", "/v1/rewards", json!({"prompts": [text], "responses": ["x"], "answers": [null]})),
-        ("post", "/v1/calibrations", json!({"prompt_ids": [7], "rewards": [[1.0, 2.0]]})),
-        ("put", "/v1/transform", json!({"transform": "exp:10", "procedure": "best-of:4"})),
+        (
+            "post",
+            "/get_reward",
+            json!({"query": [format!("{text}x")], "prompts": [text], "labels": ["p0"]}),
+        ),
+        (
+            "post",
+            "/classify",
+            json!({"model": "m", "input": format!("{text}x"), "use_activation": false}),
+        ),
+        (
+            "post",
+            "/v1/embeddings",
+            json!({"model": "m", "input": [format!("{text}x")]}),
+        ),
+        (
+            "post",
+            "/v1/rewards",
+            json!({"prompts": [text], "responses": ["x"], "answers": [null]}),
+        ),
+        (
+            "post",
+            "/v1/calibrations",
+            json!({"prompt_ids": [7], "rewards": [[1.0, 2.0]]}),
+        ),
+        (
+            "put",
+            "/v1/transform",
+            json!({"transform": "exp:10", "procedure": "best-of:4"}),
+        ),
     ];
     let mut asked = 0;
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
             let body = bodies.iter().find(|(m, p, _)| m == method && p == path);
             let body = body.map(|(_, _, body)| body);
-            assert_eq!(body.is_some(), operation.get("requestBody").is_some(), "{method} {path}");
+            assert_eq!(
+                body.is_some(),
+                operation.get("requestBody").is_some(),
+                "{method} {path}"
+            );
             // References point into the whole document.
-            let within = |schema: &Value| json!({"allOf": [schema], "components": document["components"]});
+            let within =
+                |schema: &Value| json!({"allOf": [schema], "components": document["components"]});
             if let Some(body) = body {
                 let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
                 assert_valid(&within(schema), body);
@@ -54,8 +83,11 @@ fn the_document_is_openapi_and_answers_are_as_it_says() {
                 assert_valid(&within(&json["schema"]), &answer.json());
             }
             // Every operation has faults of one kind.
-            let fault = server.send(&method.to_uppercase(), &format!("{path}/x"), b"").json();
-            let schema = &document["components"]["responses"]["Fault"]["content"]["application/json"]["schema"];
+            let fault = server
+                .send(&method.to_uppercase(), &format!("{path}/x"), b"")
+                .json();
+            let schema = &document["components"]["responses"]["Fault"]["content"]["application/json"]
+                ["schema"];
             assert_valid(&within(schema), &fault);
             asked += 1;
         }
@@ -63,10 +95,13 @@ fn the_document_is_openapi_and_answers_are_as_it_says() {
     assert_eq!(asked, 12);
 }
 
-/// The names that a PromQL expression asks for.
+/// The names that an expression of Prometheus asks for.
 fn names(expression: &str) -> Vec<String> {
     let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    words.filter(|word| word.starts_with("infalign_")).map(str::to_owned).collect()
+    words
+        .filter(|word| word.starts_with("infalign_"))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// All values of a key, wherever they stand.
@@ -84,25 +119,46 @@ fn values<'v>(value: &'v Value, key: &str, found: &mut Vec<&'v str>) {
 #[test]
 fn every_metric_of_the_dashboard_and_of_the_docs_exists() {
     let server = Server::start(guarded(), parts());
-    server.post("/v1/rewards", &json!({"prompt_ids": ["p0", "p9"], "raw": [1, 1]}));
-    server.post("/v1/rewards", &json!({"prompt_ids": ["p0"], "responses": ["abc"]}));
+    server.post(
+        "/v1/rewards",
+        &json!({"prompt_ids": ["p0", "p9"], "raw": [1, 1]}),
+    );
+    server.post(
+        "/v1/rewards",
+        &json!({"prompt_ids": ["p0"], "responses": ["abc"]}),
+    );
     let metrics = server.get("/metrics").body;
-    let exists = |name: &str| metrics.lines().any(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
-    let dashboard: Value =
-        serde_json::from_str(include_str!("../../../assets/grafana/infalign-serve.json")).unwrap();
+    let exists = |name: &str| {
+        metrics.lines().any(|line| {
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(['{', ' ']))
+        })
+    };
+    let dashboard: Value = serde_json::from_str(include_str!(
+        "../../../../assets/grafana/infalign-serve.json"
+    ))
+    .unwrap();
     let mut expressions = Vec::new();
     values(&dashboard, "expr", &mut expressions);
-    let asked: Vec<String> = expressions.iter().flat_map(|expression| names(expression)).collect();
+    let asked: Vec<String> = expressions
+        .iter()
+        .flat_map(|expression| names(expression))
+        .collect();
     assert!(asked.len() >= 10, "{asked:?}");
     for name in &asked {
         assert!(exists(name), "{name} is not in\n{metrics}");
     }
-    let docs = include_str!("../../../docs/src/tools/serve.md");
+    let docs = include_str!("../../../../docs/src/tools/serve.md");
     let documented = docs.split('`').filter(|code| code.starts_with("infalign_"));
     let mut count = 0;
     for code in documented {
         let name = code.split('{').next().unwrap();
-        assert!(["", "_bucket", "_sum"].iter().any(|end| exists(&format!("{name}{end}"))), "{name}");
+        assert!(
+            ["", "_bucket", "_sum"]
+                .iter()
+                .any(|end| exists(&format!("{name}{end}"))),
+            "{name}"
+        );
         count += 1;
     }
     assert!(count >= 13, "{count}");
@@ -120,9 +176,16 @@ fn every_metric_of_the_dashboard_and_of_the_docs_exists() {
         // Length 3 among 0, 1, 2, 3: 7/8.
         "infalign_calibrated_reward_bucket{le=\"0.9\"} 1",
         "infalign_calibrated_reward_bucket{le=\"0.8\"} 0",
-        concat!("infalign_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+        concat!(
+            "infalign_build_info{version=\"",
+            env!("CARGO_PKG_VERSION"),
+            "\"} 1"
+        ),
     ] {
-        assert!(metrics.lines().any(|found| found == line), "{line} is not in\n{metrics}");
+        assert!(
+            metrics.lines().any(|found| found == line),
+            "{line} is not in\n{metrics}"
+        );
     }
     assert!(metrics.ends_with("# EOF\n"));
 }

@@ -1,7 +1,4 @@
 //! How the service begins and ends, and TLS.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
-mod common;
 
 use std::{
     io::{Read, Write},
@@ -9,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Length, Server, parts, read_answer, request, settings};
+use crate::server::{Length, Server, parts, read_answer, request, settings};
 use infalign_serve::{Error, Parts, Service, Settings, Tls};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::json;
@@ -28,12 +25,18 @@ fn it_is_ready_when_the_reward_is_open() {
     let body = json!({"prompt_ids": ["p0"], "responses": ["x"]});
     assert_eq!(server.get("/healthz").status, 200);
     assert_eq!(server.get("/readyz").fault(), (503, "not_ready".into()));
-    assert_eq!(server.post("/v1/rewards", &body).fault(), (503, "not_ready".into()));
+    assert_eq!(
+        server.post("/v1/rewards", &body).fault(),
+        (503, "not_ready".into())
+    );
     open.send(()).unwrap();
     while server.get("/readyz").status != 200 {
         std::thread::sleep(Duration::from_millis(5));
     }
-    assert_eq!(server.get("/readyz").json(), json!({"status": "ready", "reward": "length"}));
+    assert_eq!(
+        server.get("/readyz").json(),
+        json!({"status": "ready", "reward": "length"})
+    );
     assert_eq!(server.post("/v1/rewards", &body).status, 200);
     server.stop().unwrap();
 }
@@ -41,7 +44,9 @@ fn it_is_ready_when_the_reward_is_open() {
 #[test]
 fn what_cannot_go_on_says_why() {
     let failing = Parts {
-        reward: Some(Box::new(|| Err("its probe gave one number for two texts".to_owned()))),
+        reward: Some(Box::new(|| {
+            Err("its probe gave one number for two texts".to_owned())
+        })),
         ..parts()
     };
     let error = Server::opening(settings(), failing).end().unwrap_err();
@@ -49,19 +54,28 @@ fn what_cannot_go_on_says_why() {
     assert_eq!(error.to_string(), text);
     let server = Server::start(settings(), parts());
     let body = json!({"prompt_ids": ["p0"], "responses": ["broken"]});
-    assert_eq!(server.post("/v1/rewards", &body).fault(), (502, "reward_failed".into()));
-    assert!(matches!(server.end(), Err(Error::Broken { what: "reward" })));
+    assert_eq!(
+        server.post("/v1/rewards", &body).fault(),
+        (502, "reward_failed".into())
+    );
+    assert!(matches!(
+        server.end(),
+        Err(Error::Broken { what: "reward" })
+    ));
 }
 
 #[test]
 fn a_stopping_service_answers_what_it_has_taken() {
     let server = Server::start(settings(), parts());
     let mut idle = server.connect();
-    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
+        .unwrap();
     assert_eq!(read_answer(&mut idle).status, 200);
     let mut taken = server.connect();
     let body = json!({"prompt_ids": ["p0"], "responses": ["slow"]}).to_string();
-    taken.write_all(&request("POST", "/v1/rewards", "", body.as_bytes())).unwrap();
+    taken
+        .write_all(&request("POST", "/v1/rewards", "", body.as_bytes()))
+        .unwrap();
     std::thread::sleep(Duration::from_millis(100));
     let address = server.address;
     server.switch.stop();
@@ -87,7 +101,9 @@ fn tls_of_the_files_given() {
     };
     let server = Server::opening(secure.clone(), parts());
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(&tls.certificate).unwrap()).unwrap();
+    roots
+        .add(CertificateDer::from_pem_file(&tls.certificate).unwrap())
+        .unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -98,11 +114,15 @@ fn tls_of_the_files_given() {
     let mut client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
     let mut stream = server.connect();
     let mut stream = rustls::Stream::new(&mut client, &mut stream);
-    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
+        .unwrap();
     assert_eq!(read_answer(&mut stream).status, 200);
     // Plain HTTP gets nothing.
     let mut plain = server.connect();
-    plain.write_all(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    plain
+        .write_all(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
+        .unwrap();
     let mut bytes = Vec::new();
     let _ = plain.read_to_end(&mut bytes);
     assert!(!bytes.starts_with(b"HTTP"));
