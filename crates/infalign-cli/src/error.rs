@@ -5,7 +5,7 @@ use std::{io, panic::PanicHookInfo, path::PathBuf};
 use infalign_data::Kind;
 
 /// A result of a command.
-pub type Result<T> = core::result::Result<T, Error>;
+pub type Result<T, E = Error> = core::result::Result<T, E>;
 
 /// Why a command stopped.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,12 @@ pub enum Error {
     /// A reward.
     #[error(transparent)]
     Reward(#[from] infalign_reward::Error),
+    /// A policy behind HTTP.
+    #[error(transparent)]
+    Remote(#[from] infalign_remote::Error),
+    /// The reward service.
+    #[error(transparent)]
+    Serve(#[from] infalign_serve::Error),
     /// A run was asked to stop, and has saved.
     #[error("{0}")]
     Interrupted(String),
@@ -69,6 +75,8 @@ impl Error {
             Self::Training(error) => code(error.kind()),
             Self::Pipeline(error) => code(error.kind()),
             Self::Reward(error) => code(error.kind()),
+            Self::Remote(error) => code(error.kind()),
+            Self::Serve(error) => code(error.kind()),
             Self::Busy(_) => 1,
             Self::Interrupted(_) => INTERRUPTED,
             Self::Report(infalign_report::Error::Format { .. }) => 2,

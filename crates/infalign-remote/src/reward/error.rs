@@ -149,6 +149,7 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
+            Self::Remote(error) => error.kind(),
             Self::Silent { .. } | Self::Given { .. } | Self::Cache { .. } => Kind::Environment,
             _ => Kind::User,
         }
