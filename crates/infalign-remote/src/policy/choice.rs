@@ -6,6 +6,10 @@
 //! | truncated | `finish_reason`: `length` yes; `stop`, `eos`, `eos_token`, `stop_sequence`, `tool_calls` no; anything else is no response |
 //! | log-probabilities | `logprobs.token_logprobs`, or `logprobs.content[].logprob` |
 //! | token ids | `token_ids`, or `logprobs.content[].id` |
+//! | the prompt's token ids | `prompt_token_ids`, of the reply or its first choice |
+//!
+//! Where `usage` counts other tokens than are listed, the lists have gaps (llama.cpp leaves out tokens that end within a character or belong to a
+//! stop text; hosted services hide reasoning). A sum over them would be no response's log-probability, so the lists are dropped.
 //!
 //! A choice whose index repeats or is out of range, a log-probability that is null, above 0 or not finite, lists of different lengths: the
 //! reply is wrong as a whole.
@@ -24,6 +28,8 @@ pub(super) struct Choices {
     pub(super) all: Vec<(usize, RemoteResponse)>,
     /// Tokens of the responses, where the server counts them.
     pub(super) tokens: Option<u64>,
+    /// The prompt's tokens, where the server tells them.
+    pub(super) prompt_tokens: Option<Vec<u32>>,
 }
 
 /// Reads a reply to a request for `asked` choices.
@@ -53,12 +59,33 @@ pub(super) fn read(reply: &Value, asked: usize) -> Result<Choices, String> {
     if let Some(twice) = all.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         return Err(format!("choice {} is there twice", twice[0].0));
     }
+    let tokens = reply
+        .pointer("/usage/completion_tokens")
+        .and_then(Value::as_u64);
+    let listed: Option<usize> = all.iter().map(|(_, response)| response.listed()).sum();
+    if tokens
+        .zip(listed)
+        .is_some_and(|(counted, listed)| counted != listed as u64)
+    {
+        for (_, response) in &mut all {
+            response.token_ids = None;
+            response.token_log_probs = None;
+        }
+    }
     Ok(Choices {
         all,
-        tokens: reply
-            .pointer("/usage/completion_tokens")
-            .and_then(Value::as_u64),
+        tokens,
+        prompt_tokens: match list(reply, "/prompt_token_ids")? {
+            Some(ids) => Some(tokens_of(ids)?),
+            None => list(reply, "/choices/0/prompt_token_ids")?
+                .map(|ids| tokens_of(ids))
+                .transpose()?,
+        },
     })
+}
+
+fn tokens_of(ids: &[Value]) -> Result<Vec<u32>, String> {
+    ids.iter().map(token).collect()
 }
 
 fn response(choice: &Value) -> Result<RemoteResponse, String> {
@@ -75,7 +102,7 @@ fn response(choice: &Value) -> Result<RemoteResponse, String> {
     };
     let content = list(choice, "/logprobs/content")?;
     let token_ids = match list(choice, "/token_ids")? {
-        Some(ids) => Some(ids.iter().map(token).collect::<Result<Vec<_>, _>>()?),
+        Some(ids) => Some(tokens_of(ids)?),
         None => content
             .filter(|entries| entries.iter().all(|entry| entry.get("id").is_some()))
             .map(|entries| entries.iter().map(|entry| token(&entry["id"])).collect())
@@ -165,6 +192,25 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn lists_with_gaps_are_dropped_and_the_prompts_tokens_read() {
+        let reply = |counted: u64| {
+            let mut choice = completion(&json!(0));
+            choice["prompt_token_ids"] = json!([1, 2]);
+            read(
+                &json!({"choices": [choice], "usage": {"completion_tokens": counted}}),
+                1,
+            )
+            .unwrap()
+        };
+        let whole = reply(2);
+        assert_eq!(whole.prompt_tokens, Some(vec![1, 2]));
+        assert_eq!(whole.all[0].1.listed(), Some(2));
+        let gaps = reply(3);
+        assert_eq!(gaps.all[0].1.listed(), None);
+        assert_eq!((gaps.all[0].1.log_prob(), gaps.tokens), (None, Some(3)));
+    }
 
     fn completion(index: &Value) -> Value {
         json!({

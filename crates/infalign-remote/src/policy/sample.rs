@@ -58,6 +58,12 @@ impl RemoteResponse {
     pub fn log_prob(&self) -> Option<f64> {
         Some(self.token_log_probs.as_ref()?.iter().sum())
     }
+
+    /// How many tokens are told of.
+    pub(super) fn listed(&self) -> Option<usize> {
+        let ids = self.token_ids.as_ref().map(Vec::len);
+        ids.or_else(|| self.token_log_probs.as_ref().map(Vec::len))
+    }
 }
 
 /// A prompt with all its responses.
@@ -65,6 +71,9 @@ impl RemoteResponse {
 pub struct Rollout {
     /// Names the prompt.
     pub prompt_id: String,
+    /// The prompt's tokens as the model saw them, special ones and template included, where they are known: with the responses' they make a
+    /// [`LikelihoodJob`](super::LikelihoodJob).
+    pub prompt_tokens: Option<Vec<u32>>,
     /// As many as were asked for, in the order of their indices.
     pub responses: Vec<RemoteResponse>,
     /// How many tokens the server counted in them, where it counts.

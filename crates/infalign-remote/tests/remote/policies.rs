@@ -73,6 +73,11 @@ fn each_kind_is_recognised_and_gives_what_it_has() {
         assert_eq!(about.address, format!("http://{}", server.address));
         let all = rollouts(&policy, 5, &Sampling::default());
         assert_eq!(all.len(), 3, "{name}");
+        assert_eq!(all["p1"].prompt_tokens, Some(vec![1, 2, 3]));
+        assert_eq!(
+            all["p0"].prompt_tokens,
+            ["vllm", "sglang"].contains(&name).then(|| vec![8, 9])
+        );
         let mut texts = Vec::new();
         for (id, rollout) in &all {
             assert_eq!(rollout.responses.len(), 5);

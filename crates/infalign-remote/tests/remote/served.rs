@@ -121,6 +121,11 @@ pub(crate) fn vllm(asked: &Asked) -> Act {
                     };
                     let mut choice = choice(j, chat, &words, &logprobs);
                     choice["token_ids"] = json!(words);
+                    if asked.path == "/v1/completions"
+                        && asked.body.get("return_token_ids").is_some()
+                    {
+                        choice["prompt_token_ids"] = json!([8, 9]);
+                    }
                     choice
                 })
                 .collect();
@@ -148,7 +153,6 @@ pub(crate) fn sglang(asked: &Asked) -> Act {
                 json!({"text": "x", "meta_info": {"input_token_logprobs": rows, "finish_reason": {"type": "length", "length": 1}}}),
             )
         }
-        // One seed is one text, also for several choices.
         _ => vllm(asked),
     }
 }
