@@ -36,7 +36,7 @@ pub(crate) fn cleaned(message: &str, key: Option<&str>, sent: Option<&Value>) ->
         let mut texts = Vec::new();
         gather(sent, &mut texts);
         for sent in texts {
-            text = without(&text, sent);
+            text = without(&text, &sent);
         }
     }
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -61,9 +61,18 @@ fn spoken(value: &Value) -> String {
     }
 }
 
-fn gather<'v>(value: &'v Value, texts: &mut Vec<&'v str>) {
+/// The texts of a request, plain and as JSON escapes them; lists of numbers, which may be a prompt's tokens.
+fn gather(value: &Value, texts: &mut Vec<String>) {
     match value {
-        Value::String(text) => texts.push(text),
+        Value::String(text) => {
+            texts.push(text.clone());
+            let escaped = value.to_string();
+            texts.push(escaped.trim_matches('"').to_owned());
+        }
+        Value::Array(all) if all.iter().all(Value::is_number) => {
+            let numbers: Vec<String> = all.iter().map(Value::to_string).collect();
+            texts.extend([",", ", "].map(|between| numbers.join(between)));
+        }
         Value::Array(all) => all.iter().for_each(|v| gather(v, texts)),
         Value::Object(fields) => fields
             .iter()
@@ -124,6 +133,17 @@ mod tests {
         assert_eq!(message(b"\xff\xfe", None, None).chars().count(), 2);
         assert_eq!(at(json!("x".repeat(9999))).chars().count(), LONGEST);
         assert_eq!(at(json!({"other": 1})), "");
+    }
+
+    #[test]
+    fn neither_escapes_nor_tokens_are_repeated() {
+        let sent =
+            json!({"prompt": "a\nb\nc\nd\ne\nf\ng\nh", "ids": [101, 2023, 2003, 1037, 3231]});
+        let say = |text: &str| cleaned(text, None, Some(&sent));
+        assert_eq!(say(r"no a\nb\nc\nd\ne\nf\ng\nh"), "no […]");
+        assert_eq!(say("no [101, 2023, 2003, 1037, 3231]"), "no [[…]]");
+        assert_eq!(say("no [101,2023,2003,1037,3231]"), "no [[…]]");
+        assert_eq!(say("the limit is 2048 tokens"), "the limit is 2048 tokens");
     }
 
     #[test]

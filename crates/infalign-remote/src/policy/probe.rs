@@ -8,7 +8,10 @@ use super::{
     sample::PromptForm,
     sampling::Sampling,
 };
-use crate::{error::Error, fault::Fault};
+use crate::{
+    error::Error,
+    fault::{Fault, GivenUp},
+};
 
 /// Responses with different seeds.
 const SEEDS: usize = 4;
@@ -59,9 +62,20 @@ impl Probe {
     }
 }
 
+/// Whether the server does not take what was sent.
+fn refused(end: &GivenUp) -> bool {
+    matches!(
+        end.fault,
+        Fault::Status {
+            status: 400 | 422,
+            ..
+        }
+    )
+}
+
 impl RemotePolicy {
     /// Sends some short requests with a prompt that leaves the policy a choice, and from then on asks for as many choices at once as the
-    /// server gives.
+    /// server gives, and for no log-probabilities where it refuses to give any.
     ///
     /// # Errors
     /// [`Error::Setting`]; [`Error::Server`] with what the server answers to a prompt of this form.
@@ -79,6 +93,12 @@ impl RemotePolicy {
             );
             asked.map(|()| read.map(|choices| choices.all).unwrap_or_default())
         };
+        if let Err(end) = ask(self, 0, 1) {
+            if !refused(&end) || !self.asks_for_log_probs() {
+                return Err(Error::Server(end));
+            }
+            self.ask_for_no_log_probs();
+        }
         let mut texts = BTreeSet::new();
         let mut first = None;
         for block in 0..SEEDS {
@@ -98,17 +118,7 @@ impl RemotePolicy {
             match ask(self, 0, 2) {
                 Ok(choices) if choices.len() == 2 => (),
                 Ok(_) => self.ask_for_one(),
-                Err(end)
-                    if matches!(
-                        end.fault,
-                        Fault::Status {
-                            status: 400 | 422,
-                            ..
-                        }
-                    ) =>
-                {
-                    self.ask_for_one();
-                }
+                Err(end) if refused(&end) => self.ask_for_one(),
                 Err(end) => return Err(Error::Server(end)),
             }
         }

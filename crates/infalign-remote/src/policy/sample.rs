@@ -216,7 +216,9 @@ impl RemotePolicy {
         if chat {
             body.remove("add_special_tokens");
         }
-        if let Value::Object(extras) = (self.dialect().extras)(chat) {
+        if self.asks_for_log_probs()
+            && let Value::Object(extras) = (self.dialect().extras)(chat)
+        {
             body.extend(extras);
         }
         Request::post(path, Value::Object(body))

@@ -290,6 +290,12 @@ fn a_probe_tells_what_seeds_and_choices_are_worth() {
         None => served::vllm(asked),
     });
     assert_eq!(found.most_choices, 1);
+    // One that refuses to tell log-probabilities.
+    let found = probe(|asked| match asked.body.get("logprobs") {
+        Some(_) => Act::Status(400, Vec::new(), json!({"error": "no logprobs"}).to_string()),
+        None => served::vllm(asked),
+    });
+    assert_eq!(found.distinct_texts, 4);
     // One that ignores the seed, and one that ignores that it is the same.
     let found = probe(|asked| {
         if asked.body.get("seed").is_none() {

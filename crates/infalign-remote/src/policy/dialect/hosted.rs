@@ -15,7 +15,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     most_choices: 8,
     seed_bits: 53,
     reports: Reports::Untold,
-    recognise: |_, _| Some(None),
+    recognise: |_, _| None,
     settings: |sampling| {
         sampling.without(&[
             "top_k",
