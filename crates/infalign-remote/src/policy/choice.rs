@@ -84,7 +84,7 @@ pub(super) fn read(reply: &Value, asked: usize) -> Result<Choices, String> {
     })
 }
 
-fn tokens_of(ids: &[Value]) -> Result<Vec<u32>, String> {
+pub(super) fn tokens_of(ids: &[Value]) -> Result<Vec<u32>, String> {
     ids.iter().map(token).collect()
 }
 
@@ -161,7 +161,7 @@ fn text(choice: &Value) -> Result<String, String> {
     }
 }
 
-fn list<'v>(choice: &'v Value, at: &str) -> Result<Option<&'v Vec<Value>>, String> {
+pub(super) fn list<'v>(choice: &'v Value, at: &str) -> Result<Option<&'v Vec<Value>>, String> {
     match choice.pointer(at) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Array(all)) => Ok(Some(all)),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, convert::Infallible, fs};
 
-use infalign_data::Message;
+use infalign_data::{Message, Turns};
 use infalign_remote::{
     Client, Dialect, Endpoint, Error, Key, LikelihoodJob, LogProbsOf, Prompt, PromptForm,
     RemotePolicy, Rollout, SampleError, Sampling,
@@ -222,6 +222,47 @@ fn given_tokens_are_evaluated_where_the_kind_can() {
                 assert!(error.to_string().contains("vLLM or SGLang"), "{error}");
             }
             Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+#[test]
+fn texts_become_tokens_where_the_kind_can() {
+    let said = Message {
+        role: "user".into(),
+        content: "ab".into(),
+    };
+    let texts = || {
+        [
+            ("text", Turns::Text("ab".into())),
+            ("chat", Turns::Messages(vec![said.clone()])),
+        ]
+        .map(|(id, turns)| (id.to_owned(), turns))
+    };
+    for (act, name, _) in KINDS {
+        let server = Server::start(act);
+        let policy = opened(&server);
+        for special in [true, false] {
+            let mut found = BTreeMap::new();
+            let end = policy.tokenise(texts(), special, |end| {
+                found.extend([end.unwrap()]);
+                Ok::<(), Infallible>(())
+            });
+            if ["llama.cpp", "openai"].contains(&name) {
+                assert!(matches!(
+                    end,
+                    Err(SampleError::Remote(Error::Unable { .. }))
+                ));
+                continue;
+            }
+            end.unwrap();
+            let text = if special {
+                vec![1, 97, 98]
+            } else {
+                vec![97, 98]
+            };
+            assert_eq!(found["text"], text);
+            assert_eq!(found["chat"], [1, 97, 98]);
         }
     }
 }
