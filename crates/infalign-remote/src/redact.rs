@@ -12,8 +12,8 @@ const SHARED: usize = 16;
 const SHORTEST: usize = 5;
 /// The most characters of a message.
 const LONGEST: usize = 240;
-/// What is looked at of a message: a server may say megabytes.
-const LOOKED_AT: usize = 4096;
+/// What is looked at of a message: a server may say megabytes, and each place is looked up in what was sent.
+const LOOKED_AT: usize = 512;
 const GAP: &str = "[…]";
 
 /// What the body of a refusal says, where it says anything.
@@ -29,7 +29,7 @@ pub(crate) fn message(reply: &[u8], key: Option<&str>, sent: Option<&Value>) -> 
 pub(crate) fn cleaned(message: &str, key: Option<&str>, sent: Option<&Value>) -> String {
     let text: String = message.chars().take(LOOKED_AT).collect();
     let mut text = match key {
-        Some(key) => text.replace(key, GAP),
+        Some(key) => without(&text.replace(key, GAP), key),
         None => text,
     };
     if let Some(sent) = sent {

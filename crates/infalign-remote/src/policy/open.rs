@@ -21,8 +21,9 @@ pub struct RemotePolicy {
     version: Option<String>,
     model: String,
     context: Option<u64>,
-    most_choices: usize,
-    log_probs: bool,
+    pub(super) most_choices: usize,
+    /// Whether log-probabilities and token ids are asked for.
+    pub(super) log_probs: bool,
 }
 
 /// What a record says of a policy behind HTTP: nothing of it is secret.
@@ -96,18 +97,6 @@ impl RemotePolicy {
     pub fn without_log_probs(mut self) -> Self {
         self.log_probs = false;
         self
-    }
-
-    pub(super) fn ask_for_one(&mut self) {
-        self.most_choices = 1;
-    }
-
-    pub(super) fn ask_for_no_log_probs(&mut self) {
-        self.log_probs = false;
-    }
-
-    pub(super) fn asks_for_log_probs(&self) -> bool {
-        self.log_probs
     }
 
     /// What a record says of it.

@@ -88,16 +88,16 @@ impl RemotePolicy {
             let asked = policy.client().all(
                 [request],
                 Clone::clone,
-                |_, reply| choice::read(&reply, count),
+                |_, reply| choice::read(&reply, count, length),
                 |_, end| end.map(|choices: Choices| read = Some(choices)),
             );
             asked.map(|()| read.map(|choices| choices.all).unwrap_or_default())
         };
         if let Err(end) = ask(self, 0, 1) {
-            if !refused(&end) || !self.asks_for_log_probs() {
+            if !refused(&end) || !self.log_probs {
                 return Err(Error::Server(end));
             }
-            self.ask_for_no_log_probs();
+            self.log_probs = false;
         }
         let mut texts = BTreeSet::new();
         let mut first = None;
@@ -117,8 +117,8 @@ impl RemotePolicy {
         if self.most_choices() > 1 {
             match ask(self, 0, 2) {
                 Ok(choices) if choices.len() == 2 => (),
-                Ok(_) => self.ask_for_one(),
-                Err(end) if refused(&end) => self.ask_for_one(),
+                Ok(_) => self.most_choices = 1,
+                Err(end) if refused(&end) => self.most_choices = 1,
                 Err(end) => return Err(Error::Server(end)),
             }
         }

@@ -180,6 +180,7 @@ pub(crate) fn llama_cpp(asked: &Asked) -> Act {
         ),
         "/props" => Act::Json(json!({"build_info": "b8681-abc", "total_slots": 4})),
         "/v1/completions" | "/v1/chat/completions" => {
+            assert!(asked.body["max_tokens"].is_u64());
             assert!(asked.body.get("n").is_none() && seed(asked) < 1 << 31);
             let words = words(&prompt(asked), seed(asked));
             page(&[choice(0, is_chat(asked), &words, &content(&words, true))])

@@ -14,6 +14,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     about: "OpenAI's interface and nothing beyond it: hosted services; seeds are best effort, given texts cannot be evaluated",
     most_choices: 8,
     seed_bits: 53,
+    chat_length: "max_completion_tokens",
     reports: Reports::Untold,
     recognise: |_, _| None,
     settings: |sampling| {

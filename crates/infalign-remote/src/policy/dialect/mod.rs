@@ -33,6 +33,8 @@ pub struct Dialect {
     pub most_choices: usize,
     /// Seeds are below 2 to this power.
     pub(super) seed_bits: u32,
+    /// What the most tokens of an answer to messages are called.
+    pub(super) chat_length: &'static str,
     pub(super) reports: Reports,
     /// Its version, where a server is of this kind; asked with few tries.
     pub(super) recognise: fn(&Client, &[ServedModel]) -> Option<Option<String>>,
