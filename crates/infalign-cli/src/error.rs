@@ -40,6 +40,9 @@ pub enum Error {
     /// A run was asked to stop, and has saved.
     #[error("{0}")]
     Interrupted(String),
+    /// Prompts that a server left without responses.
+    #[error("{0}")]
+    Unanswered(String),
     /// A run directory that another process holds.
     #[error("{0}")]
     Busy(String),
@@ -77,7 +80,7 @@ impl Error {
             Self::Reward(error) => code(error.kind()),
             Self::Remote(error) => code(error.kind()),
             Self::Serve(error) => code(error.kind()),
-            Self::Busy(_) => 1,
+            Self::Busy(_) | Self::Unanswered(_) => 1,
             Self::Interrupted(_) => INTERRUPTED,
             Self::Report(infalign_report::Error::Format { .. }) => 2,
             Self::Report(_) | Self::Output(_) => 1,
