@@ -73,7 +73,7 @@ pub(super) fn by_asking(client: &Client) -> Result<&'static Dialect> {
     })
 }
 
-/// By the paths of an OpenAPI page.
+/// By the paths that `/openapi.json` lists.
 fn by_paths(page: &Value) -> Option<&'static Dialect> {
     let has = |path: &str| page["paths"].get(path).is_some();
     // SGLang has `/classify` too, and another one than vLLM's.

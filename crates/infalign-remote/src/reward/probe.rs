@@ -324,7 +324,7 @@ mod tests {
             (
                 "vllm",
                 run("vllm", honest(0.001, 0.002), |v| {
-                    v.sort_by(|a, b| b.total_cmp(a))
+                    v.sort_by(|a, b| b.total_cmp(a));
                 }),
                 ":single",
             ),

@@ -1,4 +1,4 @@
-//! SGLang's own `POST /classify`, which answers with the raw output of the head.
+//! The `POST /classify` of `SGLang`, which answers with the raw output of the head.
 //!
 //! Never `/v1/classify`: it takes a softmax over the labels, and over one label that is 1.0 for every text. A text gets special tokens as its
 //! tokenizer adds them; nothing in a request turns that off.
