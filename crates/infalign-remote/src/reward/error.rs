@@ -149,7 +149,14 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Silent { .. } | Self::Given { .. } | Self::Cache { .. } => Kind::Environment,
+            Self::Silent { .. }
+            | Self::Given { .. }
+            | Self::Refused {
+                refusal: Refusal::Unanswered { .. },
+                ..
+            }
+            | Self::Unparsed { .. }
+            | Self::Cache { .. } => Kind::Environment,
             _ => Kind::User,
         }
     }

@@ -85,7 +85,8 @@ impl Probe {
         ask: impl Fn(&[Asked<'_>], usize, bool) -> Result<Vec<f32>, Refusal>,
     ) -> Result<Option<Caveat>, Refusal> {
         let [good, bad] = self.asked();
-        let alone = pair(&ask(&[good, bad], 1, false)?);
+        // One after the other: a server may put requests that come together into one batch.
+        let alone = pair(&[ask(&[good], 1, false)?, ask(&[bad], 1, false)?].concat());
         // Neither reversing nor sorting leaves this order as it is.
         let most = if single { 1 } else { 4 };
         let together =

@@ -46,11 +46,7 @@ impl RemoteReward {
         let mut paths = DIALECTS.iter().filter(|d| known.is_none_or(|k| k == *d));
         let base = paths.find_map(|d| address.strip_suffix(d.path));
         let base = base.unwrap_or(address);
-        let mut endpoint = Endpoint::parse(base)?.with_key(key);
-        if let Some(model) = &spec.model {
-            endpoint = endpoint.with_model(model);
-        }
-        let client = Client::new(endpoint, patience)?;
+        let client = Client::new(Endpoint::parse(base)?.with_key(key), patience)?;
         let dialect = match known {
             Some(dialect) => dialect,
             None => detect::by_asking(&client)?,
