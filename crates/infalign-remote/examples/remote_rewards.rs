@@ -1,6 +1,6 @@
 //! Raw rewards from a server, for checks against the real ones: `cargo run -p infalign-remote --example remote_rewards -- SPEC [PROMPT RESPONSE]…`.
 //!
-//! Prints what the probe found and a line `reward<TAB>response` for each response. The key is read from INFALIGN_API_KEY.
+//! Prints what the probe found and a line `reward<TAB>response` for each response. The key is read from `INFALIGN_API_KEY`.
 
 use std::{env, error::Error, io::Write};
 
