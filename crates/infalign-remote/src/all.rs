@@ -28,8 +28,8 @@ use crate::{
 impl Client {
     /// Sends a request for every job and hands over its answer, in the order in which the answers come.
     ///
-    /// `request` says what to ask, anew for every try. `read` makes of a reply what is wanted, or says what is wrong with it (in words without
-    /// the prompt's text: they become part of an error); such a reply is a fault that is worth another try. `each` gets every job once, with
+    /// `request` says what to ask, anew for every try. `read` makes of a reply what is wanted, or says what is wrong with it (what the
+    /// request holds is taken out of these words); such a reply is a fault that is worth another try. `each` gets every job once, with
     /// what was read or why it was given up. `jobs` is asked for the next one only when there is room, and again after every `each`, also when
     /// it had none: `each` may bring further jobs.
     ///
@@ -52,7 +52,7 @@ impl Client {
             let Some((id, reply)) = under_way.next_reply() else {
                 continue;
             };
-            if let Some((job, end)) = under_way.judge(id, reply, &read) {
+            if let Some((job, end)) = under_way.judge(id, reply, &request, &read) {
                 each(job, end)?;
             }
         }
@@ -169,6 +169,7 @@ impl<'c, J> UnderWay<'c, J> {
         &mut self,
         id: u64,
         reply: Result<Value, Fault>,
+        request: &impl Fn(&J) -> Request,
         read: &impl Fn(&J, Value) -> Result<T, String>,
     ) -> Option<(J, Result<T, GivenUp>)> {
         let flying = self.flying.remove(&id)?;
@@ -179,8 +180,11 @@ impl<'c, J> UnderWay<'c, J> {
             Err(fault) if fault.pushes_back() => self.client.pace().pushed_back(flying.sent, now),
             Err(_) => (),
         }
-        let read =
-            reply.and_then(|value| read(&live.job, value).map_err(|what| Fault::Wrong { what }));
+        let read = reply.and_then(|value| {
+            read(&live.job, value).map_err(|what| Fault::Wrong {
+                what: self.client.wire.cleaned(&what, &request(&live.job)),
+            })
+        });
         let end = match read {
             Ok(answer) => Ok(answer),
             Err(fault) => {

@@ -18,6 +18,7 @@ mod key;
 mod models;
 mod pace;
 mod patience;
+mod policy;
 mod redact;
 pub mod reward;
 mod wire;
@@ -29,4 +30,8 @@ pub use fault::{Fault, GivenUp, Why};
 pub use key::{DEFAULT_VARIABLE, Key};
 pub use models::ServedModel;
 pub use patience::Patience;
+pub use policy::{
+    DIALECTS, Description, Dialect, LikelihoodJob, LogProbsOf, MissingPrompt, Probe, Prompt,
+    PromptForm, RemotePolicy, RemoteResponse, Rollout, SampleError, Sampling, TokenLogProbs,
+};
 pub use wire::Request;

@@ -1,4 +1,4 @@
-//! A server's own words about a refusal, cut to a line, without the key and without what was sent to it.
+//! Messages about a reply, cut to a line, without the key and without what was sent.
 //!
 //! Servers repeat what they complain about: validators quote the field, gateways the header. So every run of [`SHARED`] characters that the
 //! message has in common with a text of the request is taken out, and so is a whole text of the request from [`SHORTEST`] characters on. What
@@ -22,7 +22,12 @@ pub(crate) fn message(reply: &[u8], key: Option<&str>, sent: Option<&Value>) -> 
         |_| String::from_utf8_lossy(&reply[..reply.len().min(LOOKED_AT)]).into_owned(),
         |value| spoken(&value),
     );
-    let text: String = found.chars().take(LOOKED_AT).collect();
+    cleaned(&found, key, sent)
+}
+
+/// A message on one line, without the key and what was sent.
+pub(crate) fn cleaned(message: &str, key: Option<&str>, sent: Option<&Value>) -> String {
+    let text: String = message.chars().take(LOOKED_AT).collect();
     let mut text = match key {
         Some(key) => text.replace(key, GAP),
         None => text,

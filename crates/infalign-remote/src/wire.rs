@@ -88,6 +88,15 @@ impl Wire {
         &self.endpoint
     }
 
+    /// A message about a reply to `request`, fit to be shown.
+    pub(crate) fn cleaned(&self, message: &str, request: &Request) -> String {
+        redact::cleaned(message, self.key(), request.body.as_ref())
+    }
+
+    fn key(&self) -> Option<&str> {
+        self.endpoint.key().map(Key::reveal)
+    }
+
     /// Sends a request and reads its reply, within `time`.
     pub(crate) async fn exchange(&self, request: &Request, time: Duration) -> Result<Value, Fault> {
         tokio::time::timeout(time, self.send(request))
@@ -136,11 +145,7 @@ impl Wire {
     fn refusal(&self, response: &reqwest::Response, reply: &[u8], request: &Request) -> Fault {
         let headers = response.headers();
         let status = response.status();
-        let mut message = redact::message(
-            reply,
-            self.endpoint.key().map(Key::reveal),
-            request.body.as_ref(),
-        );
+        let mut message = redact::message(reply, self.key(), request.body.as_ref());
         if status.is_redirection() {
             // Only where to: paths and queries may hold secrets.
             let to = headers.get(LOCATION).and_then(|to| to.to_str().ok());
