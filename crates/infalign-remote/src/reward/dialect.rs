@@ -62,6 +62,8 @@ pub struct Dialect {
     pub summary: &'static str,
     /// A command that starts such a server.
     pub start: &'static str,
+    /// Whether scripts answer at any path, so that one in the address is asked as it stands.
+    pub any_path: bool,
     /// What it takes; the first is used unless another is asked for.
     pub dresses: &'static [Dress],
     /// Responses in one request at most.

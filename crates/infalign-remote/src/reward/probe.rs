@@ -86,7 +86,11 @@ impl Probe {
     ) -> Result<Option<Caveat>, Refusal> {
         let [good, bad] = self.asked();
         // One after the other: a server may put requests that come together into one batch.
-        let alone = pair(&[ask(&[good], 1, false)?, ask(&[bad], 1, false)?].concat());
+        let one = |a, activation| {
+            let values = ask(&[a], 1, activation)?;
+            Ok(values.first().copied().unwrap_or(f32::NAN))
+        };
+        let alone = [one(good, false)?, one(bad, false)?];
         // Neither reversing nor sorting leaves this order as it is.
         let most = if single { 1 } else { 4 };
         let together =
@@ -103,15 +107,11 @@ impl Probe {
             return Ok(None);
         }
         if dialect.switch {
-            let active = pair(&ask(&[good, bad], 1, true)?);
+            let active = [one(good, true)?, one(bad, true)?];
             return switched(dialect, alone, active).map(|()| None);
         }
         unswitched(dialect, alone).map(Some)
     }
-}
-
-fn pair(values: &[f32]) -> [f32; 2] {
-    [0, 1].map(|i| values.get(i).copied().unwrap_or(f32::NAN))
 }
 
 /// Different texts apart, the same text alike, and in order.

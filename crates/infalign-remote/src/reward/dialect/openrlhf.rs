@@ -15,6 +15,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     example: "openrlhf:http://localhost:5000",
     summary: "a reward server of OpenRLHF, or a script that speaks its protocol",
     start: "python -m openrlhf.cli.serve_rm --reward.model_name_or_path MODEL --port 5000",
+    any_path: true,
     dresses: &[Dress::Raw],
     most: 32,
     bare: false,

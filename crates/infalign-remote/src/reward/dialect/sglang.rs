@@ -14,6 +14,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     example: "sglang:http://localhost:30000",
     summary: "a reward model that SGLang serves, by its own /classify",
     start: "python -m sglang.launch_server --model-path MODEL --is-embedding",
+    any_path: false,
     dresses: &[Dress::Raw],
     most: 32,
     bare: false,

@@ -21,6 +21,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     example: "vllm:http://localhost:8000",
     summary: "a reward model that vLLM serves, by /classify",
     start: START,
+    any_path: false,
     dresses: &[Dress::Raw, Dress::Chat],
     most: 32,
     bare: true,

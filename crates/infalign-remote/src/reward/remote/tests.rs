@@ -362,6 +362,37 @@ fn servers_that_are_refused_and_what_mends_them() {
 }
 
 #[test]
+fn what_is_asked_of_an_address_with_a_path() {
+    let dialect = |name: &str| DIALECTS.iter().find(|d| d.name == name);
+    for (address, name, base, path) in [
+        ("http://h:8000", "vllm", "http://h:8000", None),
+        ("http://h/a/classify", "vllm", "http://h/a", None),
+        ("http://h/a", "vllm", "http://h/a", None),
+        ("http://h/v1/classify", "", "http://h/v1", None),
+        (
+            "http://h/a/judge.cgi",
+            "openrlhf",
+            "http://h",
+            Some("/a/judge.cgi"),
+        ),
+        (
+            "http://h/get_reward",
+            "openrlhf",
+            "http://h",
+            Some("/get_reward"),
+        ),
+        ("http://h", "llamafactory", "http://h", None),
+    ] {
+        assert_eq!(asked_at(address, dialect(name)), (base, path), "{address}");
+    }
+    let server = Server::start(|path, body| match path {
+        "/v1/my_rules" => ok(&reply("openrlhf", body, raw)),
+        _ => nothing(),
+    });
+    assert!(open(&format!("openrlhf:{}/v1/my_rules", server.address)).is_ok());
+}
+
+#[test]
 fn what_is_refused_in_a_batch_is_taken_singly() {
     let server = Server::start(|_, body| {
         let mut all = reply("openrlhf", body, raw);
