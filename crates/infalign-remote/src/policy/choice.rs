@@ -12,7 +12,7 @@
 //! stop text; hosted services hide reasoning). A sum over them would be no response's log-probability, so the lists are dropped.
 //!
 //! A choice whose index repeats or is out of range, a log-probability that is null, above 0 or not finite, lists of different lengths: the
-//! reply is wrong as a whole.
+//! reply is wrong as a whole; so is one of more tokens than were allowed, from a server that does not know the name of the limit.
 
 use serde_json::Value;
 
@@ -32,8 +32,8 @@ pub(super) struct Choices {
     pub(super) prompt_tokens: Option<Vec<u32>>,
 }
 
-/// Reads a reply to a request for `asked` choices.
-pub(super) fn read(reply: &Value, asked: usize) -> Result<Choices, String> {
+/// Reads a reply to a request for `asked` choices of at most `length` tokens.
+pub(super) fn read(reply: &Value, asked: usize, length: usize) -> Result<Choices, String> {
     let listed = reply
         .get("choices")
         .and_then(Value::as_array)
@@ -62,6 +62,12 @@ pub(super) fn read(reply: &Value, asked: usize) -> Result<Choices, String> {
     let tokens = reply
         .pointer("/usage/completion_tokens")
         .and_then(Value::as_u64);
+    let most = all.len().saturating_mul(length) as u64;
+    if let Some(tokens) = tokens.filter(|tokens| *tokens > most) {
+        return Err(format!(
+            "{tokens} tokens where at most {most} were asked for: the server does not keep to the limit"
+        ));
+    }
     let listed: Option<usize> = all.iter().map(|(_, response)| response.listed()).sum();
     if tokens
         .zip(listed)
@@ -84,7 +90,7 @@ pub(super) fn read(reply: &Value, asked: usize) -> Result<Choices, String> {
     })
 }
 
-fn tokens_of(ids: &[Value]) -> Result<Vec<u32>, String> {
+pub(super) fn tokens_of(ids: &[Value]) -> Result<Vec<u32>, String> {
     ids.iter().map(token).collect()
 }
 
@@ -161,7 +167,7 @@ fn text(choice: &Value) -> Result<String, String> {
     }
 }
 
-fn list<'v>(choice: &'v Value, at: &str) -> Result<Option<&'v Vec<Value>>, String> {
+pub(super) fn list<'v>(choice: &'v Value, at: &str) -> Result<Option<&'v Vec<Value>>, String> {
     match choice.pointer(at) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Array(all)) => Ok(Some(all)),
@@ -194,6 +200,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_limit_that_is_not_kept_is_noticed() {
+        let reply = json!({"choices": [completion(&json!(0))], "usage": {"completion_tokens": 2}});
+        assert!(read(&reply, 1, 2).is_ok());
+        let error = read(&reply, 1, 1).unwrap_err();
+        assert!(
+            error.starts_with("2 tokens where at most 1 were asked for"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn lists_with_gaps_are_dropped_and_the_prompts_tokens_read() {
         let reply = |counted: u64| {
             let mut choice = completion(&json!(0));
@@ -201,6 +218,7 @@ mod tests {
             read(
                 &json!({"choices": [choice], "usage": {"completion_tokens": counted}}),
                 1,
+                9,
             )
             .unwrap()
         };
@@ -220,13 +238,13 @@ mod tests {
     }
 
     fn wrong(choice: &Value, asked: usize) -> String {
-        read(&json!({"choices": [choice]}), asked).unwrap_err()
+        read(&json!({"choices": [choice]}), asked, 9).unwrap_err()
     }
 
     #[test]
     fn completions_in_any_order() {
         let reply = json!({"choices": [completion(&json!(1)), completion(&json!(0))], "usage": {"completion_tokens": 4}});
-        let choices = read(&reply, 2).unwrap();
+        let choices = read(&reply, 2, 9).unwrap();
         assert_eq!(choices.tokens, Some(4));
         assert_eq!(choices.all.iter().map(|c| c.0).collect::<Vec<_>>(), [0, 1]);
         assert_eq!(
@@ -247,7 +265,7 @@ mod tests {
         let said = json!({"role": "assistant", "content": "yes"});
         let with = json!({"content": [{"id": 7, "token": "yes", "logprob": -1.0, "bytes": [], "top_logprobs": []}]});
         let without = json!({"content": [{"token": "yes", "logprob": -1.0}]});
-        let of = |reply: Value| read(&reply, 1).unwrap().all.remove(0).1;
+        let of = |reply: Value| read(&reply, 1, 9).unwrap().all.remove(0).1;
         let response = of(chat(said.clone(), with));
         assert_eq!(
             (response.token_ids, response.truncated),
@@ -264,7 +282,7 @@ mod tests {
         assert_eq!(of(chat(thought, Value::Null)).text, "");
         let nothing = json!({"role": "assistant", "content": null});
         assert!(
-            read(&chat(nothing, Value::Null), 1)
+            read(&chat(nothing, Value::Null), 1, 9)
                 .unwrap_err()
                 .contains("no `content`")
         );
@@ -273,7 +291,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_without_the_text() {
         let twice = json!({"choices": [completion(&json!(0)), completion(&json!(0))]});
-        assert_eq!(read(&twice, 2).unwrap_err(), "choice 0 is there twice");
+        assert_eq!(read(&twice, 2, 9).unwrap_err(), "choice 0 is there twice");
         assert_eq!(
             wrong(&completion(&json!(1)), 1),
             "choice 1 where 1 were asked for"
@@ -289,7 +307,7 @@ mod tests {
             json!({"choices": []}),
             json!({"choices": {}}),
         ] {
-            assert_eq!(read(&reply, 1).unwrap_err(), "it has no `choices`");
+            assert_eq!(read(&reply, 1, 9).unwrap_err(), "it has no `choices`");
         }
         for (change, what) in [
             (json!({"finish_reason": null}), "no `finish_reason`"),

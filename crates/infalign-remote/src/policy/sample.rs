@@ -160,7 +160,7 @@ impl RemotePolicy {
                     &settings,
                 )
             },
-            |block, reply| choice::read(&reply, block.count),
+            |block, reply| choice::read(&reply, block.count, sampling.max_tokens),
             |block, end| {
                 if let Err(given_up) = &end
                     && given_up.fault.is_for_all()
@@ -202,7 +202,7 @@ impl RemotePolicy {
                 "/v1/chat/completions",
                 "messages",
                 json!(all),
-                "max_completion_tokens",
+                self.dialect().chat_length,
             ),
         };
         let mut body = settings.clone();
@@ -216,7 +216,9 @@ impl RemotePolicy {
         if chat {
             body.remove("add_special_tokens");
         }
-        if let Value::Object(extras) = (self.dialect().extras)(chat) {
+        if self.log_probs
+            && let Value::Object(extras) = (self.dialect().extras)(chat)
+        {
             body.extend(extras);
         }
         Request::post(path, Value::Object(body))

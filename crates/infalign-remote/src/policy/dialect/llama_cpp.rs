@@ -21,6 +21,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     about: "llama.cpp: token ids, log-probabilities of the untempered model; given texts cannot be evaluated",
     most_choices: 1,
     seed_bits: 31,
+    chat_length: "max_tokens",
     reports: Reports::Model,
     recognise,
     settings,
