@@ -150,7 +150,14 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Remote(error) => error.kind(),
-            Self::Silent { .. } | Self::Given { .. } | Self::Cache { .. } => Kind::Environment,
+            Self::Silent { .. }
+            | Self::Given { .. }
+            | Self::Refused {
+                refusal: Refusal::Unanswered { .. },
+                ..
+            }
+            | Self::Unparsed { .. }
+            | Self::Cache { .. } => Kind::Environment,
             _ => Kind::User,
         }
     }
