@@ -4,6 +4,7 @@
 //! them, and whatever takes long runs without the interpreter's lock.
 
 mod arrays;
+mod calibrate;
 mod calibration;
 mod calibrator;
 mod design;
@@ -21,6 +22,7 @@ use pyo3::prelude::*;
 mod _native {
     #[pymodule_export]
     use crate::{
+        calibrate::calibrate_files,
         calibration::Calibration,
         calibrator::Calibrator,
         design::design,
