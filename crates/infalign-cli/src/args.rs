@@ -11,6 +11,7 @@ mod training;
 use std::{num::NonZero, path::PathBuf};
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 pub(crate) use data::{Convert, Data, DataCommand, Formats, Inspect, To};
 pub(crate) use language::{Devices, Dress, LongPrompts, Sample, Score};
@@ -60,6 +61,8 @@ pub(crate) enum Command {
     Devices(Devices),
     Procedures(List),
     Transforms(List),
+    Completions(Completions),
+    Man(Man),
 }
 
 /// How results are printed.
@@ -163,6 +166,28 @@ pub(crate) struct Simulate {
 pub(crate) struct List {
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+/// Prints what a shell needs to complete this program's commands and flags.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:
+  infalign completions bash > ~/.local/share/bash-completion/completions/infalign
+  infalign completions zsh > ~/.zfunc/_infalign
+  infalign completions fish > ~/.config/fish/completions/infalign.fish")]
+pub(crate) struct Completions {
+    /// The shell.
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+/// Writes a manual page for every command into a folder.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "Example:
+  infalign man ~/.local/share/man/man1")]
+pub(crate) struct Man {
+    /// The folder; it is made where it is not there.
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
 }
 
 #[derive(Debug, Clone, clap::Args)]

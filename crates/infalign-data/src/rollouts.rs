@@ -5,8 +5,8 @@
 //! | `prompt_id` | string | the prompt's name, not empty, once in a shard |
 //! | `prompt` | string | the prompt's text exactly as the model saw it |
 //! | `responses` | list of strings | K ≥ 1 responses |
-//! | `logprobs` | list of floats | ln p(response) in nats under what it was sampled from, finite |
-//! | `tokens` | list of ints | the number of tokens of each response, the one that ended it included |
+//! | `logprobs` | list of floats | ln p(response) in nats under what it was sampled from, finite; empty where the server did not tell |
+//! | `tokens` | list of ints | the number of tokens of each response, the one that ended it included; empty likewise |
 //! | `token_ids` | list of ints | those tokens, response after response |
 //! | `truncated` | list of booleans | whether the response was cut off at the most tokens |
 //!
@@ -40,9 +40,9 @@ pub struct RolloutRow {
     pub prompt: String,
     /// The responses, at least one.
     pub responses: Vec<String>,
-    /// ln p(response) in nats, under the distribution that it was sampled from.
+    /// ln p(response) in nats, under the distribution that it was sampled from; empty where nobody knows.
     pub log_probs: Vec<f32>,
-    /// The tokens of each response, the one that ended it included; each below 2³¹.
+    /// The tokens of each response, the one that ended it included; each below 2³¹. Empty where nobody knows.
     pub tokens: Vec<Vec<u32>>,
     /// Whether each response was cut off before it ended.
     pub truncated: Vec<bool>,

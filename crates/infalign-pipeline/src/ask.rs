@@ -15,10 +15,24 @@ use crate::{
 pub(crate) struct Question {
     /// Id and tokens.
     pub(crate) prompt: rl::Prompt,
-    /// The text that the policy sees.
+    /// The text that the policy sees; of messages that a server's template dresses, the last of them.
     pub(crate) text: String,
+    /// The prompt as it was given.
+    pub(crate) turns: Turns,
+    /// Whether a chat template was put around it here.
+    dressed: bool,
     /// The right answer, where there is one.
     pub(crate) answer: Option<String>,
+}
+
+impl Question {
+    /// The messages, where nobody here makes a text of them.
+    pub(crate) fn of_a_chat(&self) -> Option<&[Message]> {
+        match &self.turns {
+            Turns::Messages(messages) if !self.dressed => Some(messages),
+            _ => None,
+        }
+    }
 }
 
 /// All prompts of a run.
@@ -29,10 +43,10 @@ pub(crate) struct Questions {
 }
 
 impl Questions {
-    /// As configured, in the words and tokens of the policy of `folder`.
-    pub(crate) fn read(config: &Config, folder: &Folder) -> Result<Self> {
+    /// As configured, in the words and tokens of the policy of `folder`; without one, as they were given.
+    pub(crate) fn read(config: &Config, folder: Option<&Folder>) -> Result<Self> {
         let p = &config.prompts;
-        let (mut training, held_out) = if p.file == TAVERN {
+        let (mut training, held_out) = if let (TAVERN, Some(folder)) = (p.file.as_str(), folder) {
             let (training, mut held_out) = embedded(folder)?;
             held_out.truncate(p.held_out);
             (training, held_out)
@@ -47,23 +61,9 @@ impl Questions {
         if p.limit > 0 {
             training.truncate(p.limit);
         }
-        let room = folder
-            .spec()
-            .max_positions
-            .saturating_sub(config.sampling.max_tokens);
-        for question in training.iter().chain(&held_out) {
-            let tokens = question.prompt.tokens.len();
-            if tokens == 0 || tokens > room {
-                return Err(Error::Config {
-                    place: p.file.clone(),
-                    why: format!(
-                        "prompt `{}` has {tokens} tokens; the model's context of {} leaves room for 1 to {room} beside sampling.max_tokens = {}",
-                        question.prompt.id,
-                        folder.spec().max_positions,
-                        config.sampling.max_tokens
-                    ),
-                });
-            }
+        if let Some(folder) = folder {
+            fitting(config, folder, &training)?;
+            fitting(config, folder, &held_out)?;
         }
         if training.is_empty() || held_out.len() < 2 {
             return Err(Error::Config {
@@ -89,6 +89,29 @@ impl Questions {
     }
 }
 
+/// Refuses prompts that leave no room for a response.
+fn fitting(config: &Config, folder: &Folder, questions: &[Question]) -> Result<()> {
+    let room = folder
+        .spec()
+        .max_positions
+        .saturating_sub(config.sampling.max_tokens);
+    for question in questions {
+        let tokens = question.prompt.tokens.len();
+        if tokens == 0 || tokens > room {
+            return Err(Error::Config {
+                place: config.prompts.file.clone(),
+                why: format!(
+                    "prompt `{}` has {tokens} tokens; the model's context of {} leaves room for 1 to {room} beside sampling.max_tokens = {}",
+                    question.prompt.id,
+                    folder.spec().max_positions,
+                    config.sampling.max_tokens
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
 fn embedded(folder: &Folder) -> Result<(Vec<Question>, Vec<Question>)> {
     let (mut training, mut held_out) = (Vec::new(), Vec::new());
     for prompt in infalign_tavern::prompts() {
@@ -100,13 +123,13 @@ fn embedded(folder: &Folder) -> Result<(Vec<Question>, Vec<Question>)> {
             &prompt.id,
             &Turns::Text(prompt.text),
             None,
-            folder,
+            Some(folder),
         )?);
     }
     Ok((training, held_out))
 }
 
-fn file(path: &std::path::Path, folder: &Folder) -> Result<Vec<Question>> {
+fn file(path: &std::path::Path, folder: Option<&Folder>) -> Result<Vec<Question>> {
     read_prompts(path)?
         .map(|row| {
             let row = row?;
@@ -115,12 +138,20 @@ fn file(path: &std::path::Path, folder: &Folder) -> Result<Vec<Question>> {
         .collect()
 }
 
-/// A text as it is, with the tokens that the tokenizer puts before it; a conversation as the template writes it.
-fn question(id: &str, prompt: &Turns, answer: Option<String>, folder: &Folder) -> Result<Question> {
-    let tokenizer = folder.tokenizer()?;
-    let (text, special) = match prompt {
-        Turns::Text(text) => (text.clone(), true),
-        Turns::Messages(messages) => {
+/// A text as it is, with the tokens that the tokenizer puts before it; a conversation as the template writes it. Without a folder there are no tokens.
+fn question(
+    id: &str,
+    prompt: &Turns,
+    answer: Option<String>,
+    folder: Option<&Folder>,
+) -> Result<Question> {
+    let (text, dressed) = match (prompt, folder) {
+        (Turns::Text(text), _) => (text.clone(), false),
+        (Turns::Messages(messages), None) => {
+            let last = messages.last().map(|m| m.content.clone());
+            (last.unwrap_or_default(), false)
+        }
+        (Turns::Messages(messages), Some(folder)) => {
             let template = folder.chat_template().ok_or_else(|| Error::Config {
                 place: format!("prompt `{id}`"),
                 why: "it holds messages, but the model has no chat template; add chat_template.jinja to its folder, or give texts".to_owned(),
@@ -131,15 +162,21 @@ fn question(id: &str, prompt: &Turns, answer: Option<String>, folder: &Folder) -
                 add_generation_prompt: true,
                 ..ChatOptions::default()
             };
-            (template.render(&messages, &options)?, false)
+            (template.render(&messages, &options)?, true)
         }
+    };
+    let tokens = match folder {
+        Some(folder) => folder.tokenizer()?.encode(&text, !dressed)?,
+        None => Vec::new(),
     };
     Ok(Question {
         prompt: rl::Prompt {
             id: id.into(),
-            tokens: tokenizer.encode(&text, special)?,
+            tokens,
         },
         text,
+        turns: prompt.clone(),
+        dressed,
         answer,
     })
 }

@@ -26,6 +26,8 @@ pub struct Config {
     pub seed: u64,
     /// The base policy.
     pub policy: PolicyConfig,
+    /// How it is spoken to where it is a server.
+    pub server: ServerConfig,
     /// What it is asked.
     pub prompts: PromptsConfig,
     /// How responses are drawn, while training and while measuring.
@@ -49,12 +51,31 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicyConfig {
-    /// A model folder as on the Hugging Face hub; `tavern` is the tiny policy that infalign brings along.
+    /// A model folder as on the Hugging Face hub, or the address of a server that speaks OpenAI's protocol (`http://…`); `tavern` is the tiny policy
+    /// that infalign brings along.
     pub model: String,
+    /// What another trainer loads where `model` is a server: a model of the hub, or a folder.
+    pub weights: String,
     /// Rank of low-rank adapters (LoRA); 0 trains all weights.
     pub lora_rank: usize,
     /// α of the adapters; their product is scaled by α / rank.
     pub lora_alpha: f64,
+}
+
+/// How servers are spoken to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerConfig {
+    /// The base's name on the server; empty where it serves one model.
+    pub model: String,
+    /// What the server is: `auto`, `vllm`, `sglang`, `llama.cpp` or `openai`.
+    pub dialect: String,
+    /// The environment variable that holds the key, where the server asks for one.
+    pub key: String,
+    /// Requests on the way at most; fewer where the server is slow.
+    pub in_flight: usize,
+    /// Seconds for a prompt with all tries.
+    pub deadline: f64,
 }
 
 /// What the policy is asked.
@@ -146,6 +167,9 @@ pub struct DesignConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
+    /// Who trains: `infalign`, or another trainer for which everything is written: `trl`, `openrlhf`, `verl`, `axolotl`, or `sft` on the base's own
+    /// rollouts, drawn by the optimum's density.
+    pub trainer: Trainer,
     /// `rloo`, `ppo`, `grpo` or `projection`.
     pub objective: String,
     /// How the KL enters the loss: `exact`, `k1` or `k3`.
@@ -184,6 +208,25 @@ pub struct TrainConfig {
     pub save_every: u64,
 }
 
+/// Who trains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Trainer {
+    /// This program.
+    #[default]
+    Infalign,
+    /// TRL's `RLOOTrainer`.
+    Trl,
+    /// OpenRLHF.
+    Openrlhf,
+    /// verl.
+    Verl,
+    /// Axolotl.
+    Axolotl,
+    /// Supervised fine-tuning, by TRL.
+    Sft,
+}
+
 /// How policies are measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -200,6 +243,11 @@ pub struct EvaluateConfig {
     pub shown: usize,
 }
 
+/// Whether a place is a server's.
+pub(crate) fn is_address(place: &str) -> bool {
+    place.starts_with("http://") || place.starts_with("https://")
+}
+
 /// The embedded task's name, wherever it can stand.
 pub const TAVERN: &str = "tavern";
 /// The embedded task's gold reward.
@@ -211,8 +259,21 @@ impl Default for PolicyConfig {
     fn default() -> Self {
         Self {
             model: TAVERN.to_owned(),
+            weights: String::new(),
             lora_rank: 0,
             lora_alpha: 32.0,
+        }
+    }
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            model: String::new(),
+            dialect: "auto".to_owned(),
+            key: "INFALIGN_API_KEY".to_owned(),
+            in_flight: 64,
+            deadline: 600.0,
         }
     }
 }
@@ -286,6 +347,7 @@ impl Default for DesignConfig {
 impl Default for TrainConfig {
     fn default() -> Self {
         Self {
+            trainer: Trainer::Infalign,
             objective: "rloo".to_owned(),
             kl: "exact".to_owned(),
             steps: 120,
@@ -331,6 +393,12 @@ impl Config {
     #[must_use]
     pub fn fits(&self) -> bool {
         self.rewards().any(|reward| reward == FIT)
+    }
+
+    /// Whether the base is behind HTTP.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        is_address(&self.policy.model)
     }
 
     /// The training reward, then those that only judge.

@@ -2,6 +2,8 @@
 
 use infalign_data::Kind;
 
+use crate::stages::source::Missing;
+
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -32,6 +34,25 @@ pub enum Error {
     /// A reward.
     #[error(transparent)]
     Reward(#[from] infalign_reward::Error),
+    /// A server that answers to nothing.
+    #[error(transparent)]
+    Remote(#[from] infalign_remote::Error),
+    /// A server left prompts unanswered; what it answered is kept.
+    #[error(
+        "{} of {of} prompts have no response after all tries; the first is {} ({}). All are listed in {}; the same command asks for them alone",
+        .missing.len(),
+        .missing.first().map_or("", |m| &m.prompt_id),
+        .missing.first().map_or("", |m| &m.error),
+        .list.display()
+    )]
+    Unanswered {
+        /// Prompts in all.
+        of: usize,
+        /// Where they are listed.
+        list: std::path::PathBuf,
+        /// Which, with the last fault of each.
+        missing: Vec<Missing>,
+    },
     /// The embedded task.
     #[error(transparent)]
     Tavern(#[from] infalign_tavern::Error),
@@ -67,7 +88,13 @@ impl Error {
             Self::Training(e) => e.kind(),
             Self::Reward(e) => e.kind(),
             Self::Tavern(e) => e.kind(),
-            Self::Report(_) | Self::Interrupted { .. } => Kind::Environment,
+            Self::Remote(
+                infalign_remote::Error::Server(_) | infalign_remote::Error::Start { .. },
+            ) => Kind::Environment,
+            Self::Remote(_) => Kind::User,
+            Self::Report(_) | Self::Interrupted { .. } | Self::Unanswered { .. } => {
+                Kind::Environment
+            }
             Self::Bug { .. } => Kind::Bug,
         }
     }

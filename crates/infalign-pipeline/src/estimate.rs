@@ -1,13 +1,13 @@
 //! `--dry`: what a run would do, with the speed of this very machine measured on a few responses.
 
-use infalign_lm::{Batch, Device, Objective, RowGrad, RowStats, Rule, gradients};
+use infalign_lm::{Batch, Device, Folder, Objective, RowGrad, RowStats, Rule, gradients};
 use serde::Serialize;
 
 use crate::{
     ask::Questions,
     config::{Config, TAVERN},
-    error::Result,
-    stages::{base, rollouts},
+    error::{Error, Result},
+    stages::{rollouts, source::Model},
 };
 
 /// Prompts and responses that are timed.
@@ -55,24 +55,26 @@ fn measured(
     clock: fn() -> f64,
     scratch: &std::path::Path,
 ) -> Result<Estimated> {
+    if config.is_served() {
+        return Err(Error::Config {
+            place: "--dry".to_owned(),
+            why: "it measures the speed of a model that is here, and policy.model is a server"
+                .to_owned(),
+        });
+    }
     let place = if config.policy.model == TAVERN {
         infalign_tavern::write_policy(scratch)?;
         scratch.to_owned()
     } else {
         config.at(&config.policy.model)
     };
-    let base = base::at(&place, config, device)?;
-    let questions = Questions::read(config, &base.folder)?;
-    let mut model = rollouts::model(&base)?;
+    let folder = Folder::open(&place)?;
+    let questions = Questions::read(config, Some(&folder))?;
+    let mut model = Model::new(folder, device);
     let sampling = rollouts::sampling(config, "dry");
     let few = &questions.training[..PROMPTS.min(questions.training.len())];
     let begun = clock();
-    let rows = rollouts::rows(
-        &mut model,
-        few,
-        RESPONSES,
-        rollouts::draws(&base, &sampling)?,
-    )?;
+    let rows = model.rows(few, RESPONSES, &sampling)?;
     let sampled = clock();
     let mut sequences = Vec::new();
     let mut new = 0;
@@ -82,6 +84,7 @@ fn measured(
             sequences.push([&q.prompt.tokens[..], tokens].concat());
         }
     }
+    let model = model.decoder()?;
     let batch = Batch::new(&sequences, model.spec())?;
     let targets: Vec<Option<u32>> = sequences
         .iter()
@@ -98,7 +101,7 @@ fn measured(
         temperature: 1.0,
         rule: Rule::Row(&mut row),
     };
-    gradients(&model, &batch, objective, config.train.recompute)?;
+    gradients(model, &batch, objective, config.train.recompute)?;
     let learned = clock();
     let per_new = (sampled - begun).max(1e-9) / new.max(1) as f64;
     let per_learned = (learned - sampled).max(1e-9) / new.max(1) as f64;

@@ -21,5 +21,5 @@ pub use config::Config;
 pub use error::{Error, Result};
 pub use estimate::{Estimated, Stage, estimate};
 pub use run::{Around, Finished, Until, run};
-pub use stages::distill::Distilled;
+pub use stages::{distill::Distilled, handover::HandedOver};
 pub use variants::Variant;

@@ -1,22 +1,30 @@
 //! The whole way, stage by stage; and what it would cost.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use infalign::{design::Design, evaluation::Evaluation};
-use infalign_data::{Existing, Fingerprint, Identity, Kind, Outcome, RunDir};
-use infalign_lm::Device;
+use infalign::{calibration::Calibrator, design::Design, evaluation::Evaluation};
+use infalign_data::{Existing, Fingerprint, Identity, Kind, Outcome, RolloutRow, RunDir};
+use infalign_lm::{Device, Folder};
 use infalign_train::{Interrupt, rl::BaseRollouts};
 
 use crate::{
-    ask::Questions,
-    config::{Config, TAVERN},
-    error::Result,
+    ask::{Question, Questions},
+    config::{Config, TAVERN, Trainer},
+    error::{Error, Result},
     judges::Judge,
     stages::{
-        base, calibration, designs,
+        base::{self, Base},
+        calibration, designs,
         distill::{self, Distilled},
-        evaluate, fit, report, rollouts,
-        train::{self, Common, Watched},
+        evaluate::{self, Whom},
+        fit,
+        handover::{self, HandedOver},
+        report, rollouts,
+        source::Source,
+        train::{self, Common, Trained, Watched},
     },
     variants::Variant,
 };
@@ -31,6 +39,8 @@ pub struct Around<'a> {
     pub interrupt: &'a Interrupt,
     /// Seconds since 1970.
     pub clock: fn() -> f64,
+    /// Policies that another trainer made: name to folder or address.
+    pub trained: BTreeMap<String, String>,
     /// Where models run.
     pub device: Device,
     /// Its name, for fingerprints: numbers differ between devices.
@@ -86,6 +96,8 @@ pub struct Finished {
     pub variants: Vec<Variant>,
     /// Training sets that were written.
     pub distilled: Vec<Distilled>,
+    /// What another trainer is to train.
+    pub handed_over: Vec<HandedOver>,
     /// What was measured.
     pub evaluation: Option<Evaluation>,
     /// The page.
@@ -99,6 +111,7 @@ impl Finished {
         let value = match &self.evaluation {
             Some(evaluation) => serde_json::to_value(evaluation),
             None if !self.distilled.is_empty() => serde_json::to_value(&self.distilled),
+            None if !self.handed_over.is_empty() => serde_json::to_value(&self.handed_over),
             None => serde_json::to_value(&self.designs),
         };
         value.unwrap_or_default()
@@ -150,15 +163,15 @@ fn stages(
     around: &mut Around<'_>,
 ) -> Result<Finished> {
     let device = around.device.clone();
-    let base = base::open(dir, config, &device)?;
-    let questions = Questions::read(config, &base.folder)?;
+    let mut base = base::open(dir, config, &device)?;
+    let questions = Questions::read(config, base.folder())?;
     let c = &config.calibration;
     let samples = c.rollouts + c.check;
     let rows = rollouts::sharded(
         dir,
         around,
         config,
-        &base,
+        &mut base,
         ("rollouts", &questions.training, samples),
     )?;
     let drawn = drawn(dir, &questions, config)?;
@@ -167,13 +180,14 @@ fn stages(
         designs: Vec::new(),
         variants: Vec::new(),
         distilled: Vec::new(),
+        handed_over: Vec::new(),
         evaluation: None,
         report: None,
     };
     if until == Until::Rollouts {
         return Ok(finished);
     }
-    let fitted = fit::fit(dir, around, config, &base, &questions)?;
+    let fitted = fit::fit(dir, around, config, &mut base, &questions)?;
     let mut judges = Vec::new();
     for text in config.rewards() {
         judges.push(Judge::open(text, config, &fitted, &device)?);
@@ -186,49 +200,54 @@ fn stages(
     finished.designs = designs;
     finished.variants = variants.clone();
     let duels = evaluate::duels(config, &variants)?;
+    let rollouts = (
+        questions.training.as_slice(),
+        rows.as_slice(),
+        rewards.as_slice(),
+    );
     if let Until::Distill(resample) = until {
-        finished.distilled =
-            distill::distilled(dir, config, &rows, &rewards, (&variants, resample))?;
+        finished.distilled = distill::distilled(dir, config, rollouts, (&variants, resample))?;
         return Ok(finished);
     }
     if until == Until::Design {
         return Ok(finished);
     }
-    let base_rollouts = BaseRollouts {
-        tokens: rows
-            .iter()
-            .map(|r| r.tokens[..c.rollouts].to_vec())
-            .collect(),
-        rewards: rewards.iter().map(|r| r[..c.rollouts].to_vec()).collect(),
+    let mut policies = if config.train.trainer == Trainer::Infalign {
+        let with = (rollouts, calibrators.as_slice());
+        trained_here(
+            dir,
+            around,
+            config,
+            (&base, &questions, &variants),
+            with,
+            &mut judges[0],
+        )?
+    } else {
+        finished.handed_over = handed_over(dir, config, &base, rollouts, &variants)?;
+        trained_elsewhere(config, around, &variants)?
     };
-    let common = Common {
-        config,
-        base: &base,
-        questions: &questions,
-        calibrators: &calibrators,
-        base_rollouts: &base_rollouts,
-    };
-    let mut trained = Vec::new();
-    for variant in &variants {
-        trained.push(train::train(dir, around, &common, &mut judges[0], variant)?);
-    }
     if until == Until::Training {
         return Ok(finished);
     }
-    let held_out = (config, &base, questions.held_out.as_slice());
-    let of_base = evaluate::sampled(dir, around, held_out, &mut judges, None)?;
+    if policies.is_empty() {
+        return Ok(finished);
+    }
+    let held_out = questions.held_out.as_slice();
+    let of_base = evaluate::sampled(
+        dir,
+        around,
+        (config, &mut base, held_out),
+        &mut judges,
+        Whom::Base,
+    )?;
     let mut of_policies = Vec::new();
-    for variant in &variants {
-        of_policies.push(evaluate::sampled(
-            dir,
-            around,
-            held_out,
-            &mut judges,
-            Some(variant),
-        )?);
+    for policy in &mut policies {
+        let whom = Whom::Policy(policy.variant, &mut policy.source, policy.made.clone());
+        let here = (config, &mut base, held_out);
+        of_policies.push(evaluate::sampled(dir, around, here, &mut judges, whom)?);
     }
     around.tell("measuring");
-    let pairs = variants.iter().zip(&of_policies);
+    let pairs = policies.iter().map(|p| p.variant).zip(&of_policies);
     let evaluation = evaluate::measure(
         dir,
         &evaluate::Measured {
@@ -241,8 +260,8 @@ fn stages(
             base: &of_base,
             policies: pairs
                 .clone()
-                .zip(trained)
-                .map(|((v, s), t)| (v, s, t))
+                .zip(&policies)
+                .map(|((v, s), p)| (v, s, p.trained.clone()))
                 .collect(),
         },
     )?;
@@ -266,6 +285,123 @@ fn stages(
     )?;
     finished.report = Some(dir.file(report::REPORT));
     Ok(finished)
+}
+
+/// A policy to measure.
+struct Measured<'a> {
+    variant: &'a Variant,
+    trained: Trained,
+    source: Source,
+    /// The stage that made it.
+    made: Option<String>,
+}
+
+/// Questions, rollouts of the base and their rewards.
+type Rollouts<'a> = (&'a [Question], &'a [RolloutRow], &'a [Vec<f32>]);
+
+/// Trains every variant.
+fn trained_here<'a>(
+    dir: &mut RunDir,
+    around: &mut Around<'_>,
+    config: &Config,
+    (base, questions, variants): (&Base, &Questions, &'a [Variant]),
+    ((_, rows, rewards), calibrators): (Rollouts<'_>, &[Calibrator]),
+    judge: &mut Judge,
+) -> Result<Vec<Measured<'a>>> {
+    let k = config.calibration.rollouts;
+    let base_rollouts = BaseRollouts {
+        tokens: rows.iter().map(|r| r.tokens[..k].to_vec()).collect(),
+        rewards: rewards.iter().map(|r| r[..k].to_vec()).collect(),
+    };
+    let common = Common {
+        config,
+        base,
+        questions,
+        calibrators,
+        base_rollouts: &base_rollouts,
+    };
+    let mut policies = Vec::new();
+    for variant in variants {
+        let trained = train::train(dir, around, &common, judge, variant)?;
+        let place = train::folder(variant);
+        let folder = Folder::open(dir.file(&place))?;
+        policies.push(Measured {
+            variant,
+            trained,
+            source: Source::of_folder(folder, &around.device),
+            made: Some(place),
+        });
+    }
+    Ok(policies)
+}
+
+/// Writes everything that the configured trainer needs.
+fn handed_over(
+    dir: &mut RunDir,
+    config: &Config,
+    base: &Base,
+    (questions, rows, rewards): Rollouts<'_>,
+    variants: &[Variant],
+) -> Result<Vec<HandedOver>> {
+    let weights = match base.folder() {
+        Some(folder) => folder.path().display().to_string(),
+        None => {
+            let own = config.at(&config.policy.weights);
+            if own.is_dir() {
+                own.display().to_string()
+            } else {
+                config.policy.weights.clone()
+            }
+        }
+    };
+    // The trainer starts elsewhere.
+    let weights = std::fs::canonicalize(&weights).map_or(weights, |p| p.display().to_string());
+    let common = handover::Common {
+        config,
+        trainer: config.train.trainer,
+        weights: &weights,
+        questions,
+        rows,
+        rewards,
+    };
+    variants
+        .iter()
+        .map(|variant| handover::hand_over(dir, &common, variant))
+        .collect()
+}
+
+/// The policies that were named as trained.
+fn trained_elsewhere<'a>(
+    config: &Config,
+    around: &Around<'_>,
+    variants: &'a [Variant],
+) -> Result<Vec<Measured<'a>>> {
+    let names: Vec<&str> = variants.iter().map(|v| v.name.as_str()).collect();
+    if let Some(name) = around.trained.keys().find(|n| !names.contains(&n.as_str())) {
+        return Err(Error::Config {
+            place: format!("--trained {name}"),
+            why: format!(
+                "no policy of this run has that name; they are {}",
+                names.join(", ")
+            ),
+        });
+    }
+    let named = |v: &'a Variant| Some((v, around.trained.get(&v.name)?));
+    variants
+        .iter()
+        .filter_map(named)
+        .map(|(variant, place)| {
+            Ok(Measured {
+                variant,
+                trained: Trained {
+                    beta: variant.beta,
+                    landing: None,
+                },
+                source: Source::open(place, config, &around.device)?,
+                made: None,
+            })
+        })
+        .collect()
 }
 
 /// The outputs of all shards.

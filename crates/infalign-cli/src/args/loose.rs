@@ -69,6 +69,9 @@ const FILES: &str = "Files of samples or verdicts";
 pub(crate) struct Evaluate {
     #[command(flatten)]
     pub(crate) stage: Stage,
+    /// A policy that another trainer made: see `infalign run`.
+    #[arg(long, value_name = "NAME=PLACE")]
+    pub(crate) trained: Vec<String>,
     /// Responses of a policy, with a name for it; may be given several times.
     #[arg(long, value_name = "[NAME=]FILE", requires = "base", conflicts_with_all = ["config", "verdicts"], help_heading = FILES)]
     pub(crate) samples: Vec<String>,

@@ -16,12 +16,16 @@ const RECORDED: &str = "Recorded rollouts";
 /// With a configuration it does the same for your model, reward and prompts. With `--rollouts` no model is needed: half of each prompt's recorded
 /// responses calibrate the reward, and on the other half the aligned policies are reweightings.
 ///
+/// Where `policy.model` is an address, or `train.trainer` names another trainer, everything up to training is done and what that trainer needs is
+/// written; `--trained` then takes what it made.
+///
 /// Every stage is done once. A run that was stopped or killed goes on with the same command, and ends with the same bytes.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
   infalign run
   infalign run my-run.toml
   infalign run my-run.toml --set train.steps=50 --set design.kl=[0.25,0.5] --dry
+  infalign run my-run.toml --trained exp:-10=http://127.0.0.1:8001
   infalign run --rollouts rollouts.parquet --procedure best-of:4 --kl 0.25,0.5")]
 pub(crate) struct Run {
     /// The configuration (TOML); `infalign config default` prints one with every key.
@@ -29,6 +33,9 @@ pub(crate) struct Run {
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) place: Place,
+    /// A policy that another trainer made, by the name that this run gives it: a folder, or an address. May be given several times.
+    #[arg(long, value_name = "NAME=PLACE", conflicts_with = "rollouts")]
+    pub(crate) trained: Vec<String>,
     /// Prints what would be done and how large it is, and does nothing.
     #[arg(long, conflicts_with = "rollouts")]
     pub(crate) dry: bool,

@@ -15,6 +15,7 @@ mod run;
 mod sample;
 mod score;
 mod sft;
+mod shell;
 mod simulate;
 mod training;
 
@@ -28,18 +29,18 @@ use crate::{
 pub(crate) fn run(args: Args) -> Result<()> {
     match args.command {
         Command::Run(args) => run::run(&args),
-        Command::Rollout(args) => run::stage(&args, Until::Rollouts),
+        Command::Rollout(args) => run::stage(&args, &[], Until::Rollouts),
         Command::Calibrate(args) if args.rewards.is_empty() => {
-            run::stage(&args.stage, Until::Design)
+            run::stage(&args.stage, &[], Until::Design)
         }
         Command::Calibrate(args) => calibrate::run(&args),
-        Command::Train(args) => run::stage(&args, Until::Training),
+        Command::Train(args) => run::stage(&args, &[], Until::Training),
         Command::Distill(args) => {
             let resample = args.resample.map(std::num::NonZero::get);
-            run::stage(&args.stage, Until::Distill(resample))
+            run::stage(&args.stage, &[], Until::Distill(resample))
         }
         Command::Evaluate(args) if args.samples.is_empty() && args.verdicts.is_empty() => {
-            run::stage(&args.stage, Until::Evaluation)
+            run::stage(&args.stage, &args.trained, Until::Evaluation)
         }
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Report(args) => report::run(&args),
@@ -55,5 +56,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Command::Devices(devices) => devices::run(&devices),
         Command::Procedures(list) => list::run(infalign::procedure::REGISTRY, list.output),
         Command::Transforms(list) => list::run(infalign::transform::REGISTRY, list.output),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
     }
 }

@@ -70,12 +70,12 @@ impl Row for RolloutRow {
                 column: RESPONSES.name.to_owned(),
             });
         }
-        for (column, length) in [
-            (LOG_PROBS, self.log_probs.len()),
-            (TOKENS, self.tokens.len()),
-            (TRUNCATED, self.truncated.len()),
+        for (column, length, may_lack) in [
+            (LOG_PROBS, self.log_probs.len(), true),
+            (TOKENS, self.tokens.len(), true),
+            (TRUNCATED, self.truncated.len(), false),
         ] {
-            if length != k {
+            if length != k && !(may_lack && length == 0) {
                 return Err(Error::UnequalLengths {
                     place: place.clone(),
                     column: column.name.to_owned(),
@@ -125,7 +125,8 @@ impl Row for RolloutRow {
         encode::column::<ByteArrayType, _>(group, &texts(|r| &r.prompt_id), None)?;
         encode::column::<ByteArrayType, _>(group, &texts(|r| &r.prompt), None)?;
 
-        let per_response = encode::levels(rows.iter().map(|r| r.responses.len()));
+        let lists = |of: fn(&Self) -> usize| encode::levels(rows.iter().map(|r| of(r)));
+        let per_response = lists(|r| r.responses.len());
         let per_response = Some((&per_response.0[..], &per_response.1[..]));
         let responses: Vec<ByteArray> = rows
             .iter()
@@ -133,10 +134,12 @@ impl Row for RolloutRow {
             .collect();
         encode::column::<ByteArrayType, _>(group, &responses, per_response)?;
         let log_probs: Vec<f32> = rows.iter().flat_map(|r| &r.log_probs).copied().collect();
-        encode::column::<FloatType, _>(group, &log_probs, per_response)?;
+        let known = lists(|r| r.log_probs.len());
+        encode::column::<FloatType, _>(group, &log_probs, Some((&known.0[..], &known.1[..])))?;
         let each = || rows.iter().flat_map(|r| &r.tokens);
         let counts: Vec<i32> = each().map(|tokens| tokens.len() as i32).collect();
-        encode::column::<Int32Type, _>(group, &counts, per_response)?;
+        let known = lists(|r| r.tokens.len());
+        encode::column::<Int32Type, _>(group, &counts, Some((&known.0[..], &known.1[..])))?;
 
         let lengths = rows.iter().map(|r| r.tokens.iter().map(Vec::len).sum());
         let per_token = encode::levels(lengths);

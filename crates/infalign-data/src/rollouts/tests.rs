@@ -60,6 +60,19 @@ fn there_and_back_with_the_same_bytes() {
 }
 
 #[test]
+fn what_a_server_did_not_tell_may_be_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.parquet");
+    let (whole, mut texts, mut likely) = (row("a"), row("b"), row("c"));
+    texts.log_probs.clear();
+    texts.tokens.clear();
+    likely.tokens.clear();
+    let rows = vec![whole, texts, likely];
+    write_rollouts(&path, &rows, &metadata()).unwrap();
+    assert_eq!(read_rollouts(&path).unwrap().0, rows);
+}
+
+#[test]
 fn rewards_there_and_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("r.parquet");

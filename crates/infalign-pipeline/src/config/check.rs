@@ -6,7 +6,7 @@ use infalign::{ProcedureSpec, TransformSpec, evaluation::Deployed};
 use infalign_reward::{FinalAnswer, RewardSpec};
 use infalign_train::rl::ObjectiveSpec;
 
-use super::{Config, FIT, GOLD, TAVERN};
+use super::{Config, FIT, GOLD, TAVERN, Trainer};
 use crate::error::{Error, Result};
 
 /// The forms of the reward beside transforms.
@@ -113,6 +113,7 @@ impl Config {
                 )?;
             }
         }
+        self.check_trainer(at)?;
         self.check_training(at)?;
         self.check_procedures(at)?;
         self.check_rewards(at)?;
@@ -157,6 +158,61 @@ impl Config {
             "at least 2, and the largest N of a procedure",
         )?;
         Ok(())
+    }
+
+    /// A server can be asked, but not trained.
+    fn check_trainer(&self, at: &Place<'_>) -> Result<()> {
+        let (policy, server, trainer) = (&self.policy, &self.server, self.train.trainer);
+        let served = self.is_served();
+        at.expect(
+            !served || trainer != Trainer::Infalign,
+            "train.trainer",
+            &"infalign",
+            "trl, openrlhf, verl, axolotl or sft: policy.model is a server, whose weights nobody here can change",
+        )?;
+        at.expect(
+            !served || !policy.weights.is_empty(),
+            "policy.weights",
+            &"empty",
+            "what the trainer loads, a model of the hub or a folder: policy.model is a server",
+        )?;
+        at.expect(
+            trainer == Trainer::Infalign || policy.model != TAVERN,
+            "train.trainer",
+            &"another program",
+            "a policy.model of yours with it: the embedded task is trained here",
+        )?;
+        at.expect(
+            !served || !self.fits(),
+            "reward",
+            &FIT,
+            "a reward that is there: beside a server nothing is trained here (`infalign reward train` makes a reward model)",
+        )?;
+        at.expect(
+            !served || self.prompts.file != TAVERN,
+            "prompts.file",
+            &TAVERN,
+            "a file of prompts for your policy",
+        )?;
+        let dialects = ["auto", "vllm", "sglang", "llama.cpp", "openai"];
+        at.expect(
+            dialects.contains(&server.dialect.as_str()),
+            "server.dialect",
+            &server.dialect,
+            &dialects.join(", "),
+        )?;
+        at.expect(
+            server.in_flight > 0,
+            "server.in_flight",
+            &server.in_flight,
+            "at least 1",
+        )?;
+        at.expect(
+            server.deadline > 0.0 && server.deadline.is_finite(),
+            "server.deadline",
+            &server.deadline,
+            "seconds above 0",
+        )
     }
 
     /// Procedures that samples can execute, and what they need.

@@ -5,7 +5,7 @@
 
 use toml::{Table, Value};
 
-use super::{Config, TAVERN};
+use super::{Config, TAVERN, Trainer};
 use crate::error::{Error, Result};
 
 /// Keys (or a table of them) that change nothing where `idle` holds.
@@ -15,6 +15,23 @@ struct Rule {
     why: &'static str,
     remedy: &'static str,
 }
+
+/// What only this program's training reads.
+const OURS: [&str; 13] = [
+    "train.objective",
+    "train.kl",
+    "train.accumulate",
+    "train.warmup",
+    "train.floor",
+    "train.clip",
+    "train.gain",
+    "train.brake",
+    "train.land",
+    "train.held_out_every",
+    "train.epochs",
+    "train.recompute",
+    "policy.lora_rank",
+];
 
 /// Which keys the rest of the configuration makes idle.
 fn rules(config: &Config) -> Vec<Rule> {
@@ -32,7 +49,28 @@ fn rules(config: &Config) -> Vec<Rule> {
         remedy,
     };
     const OBJECTIVE: &str = "leave it out, or choose rloo, ppo or grpo as train.objective";
-    vec![
+    let handed = t.trainer != Trainer::Infalign;
+    let others = OURS.iter().map(|key| {
+        rule(
+            key,
+            handed,
+            "another trainer does the training (train.trainer)",
+            "leave it out, or set it in what is written for that trainer",
+        )
+    });
+    let mut rules = vec![
+        rule(
+            "server",
+            !config.is_served() && !handed,
+            "no policy is behind HTTP",
+            "leave it out, or give policy.model an address",
+        ),
+        rule(
+            "policy.weights",
+            !config.is_served(),
+            "policy.model is a folder, which is what a trainer loads",
+            "leave it out",
+        ),
         rule(
             "train.kl",
             projection,
@@ -71,7 +109,7 @@ fn rules(config: &Config) -> Vec<Rule> {
         ),
         rule(
             "train.land",
-            t.beta.is_some(),
+            t.beta.is_some() && t.land,
             "with train.beta there is no budget to put the policy on",
             "leave one of the two out",
         ),
@@ -105,7 +143,9 @@ fn rules(config: &Config) -> Vec<Rule> {
             "no procedure asks for answers",
             "leave it out, or add voting:N to evaluate.procedures",
         ),
-    ]
+    ];
+    rules.extend(others);
+    rules
 }
 
 /// Refuses the first key that is set and idle; `name` is the file's.
@@ -211,7 +251,9 @@ mod tests {
                 "train.objective=rloo",
             ),
             ("", "train.brake=2.0", "train.beta=0.1", "train.gain=0.1"),
-            ("", "train.land=false", "train.beta=0.1", "train.gain=0.1"),
+            ("", "train.land=true", "train.beta=0.1", "train.gain=0.1"),
+            ("", "server.in_flight=4", "train.trainer=infalign", ""),
+            ("", "policy.weights=w", "policy.model=tavern", ""),
             (own, "reward.fit.epochs=3.0", "reward.judges=[]", ""),
             (
                 "",

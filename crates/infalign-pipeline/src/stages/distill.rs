@@ -14,7 +14,7 @@ use infalign_train::rl::density;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{config::Config, error::Result, seeds::seed, variants::Variant};
+use crate::{ask::Question, config::Config, error::Result, seeds::seed, variants::Variant};
 
 /// Effective samples of a prompt below which a weighted set is mostly a few responses.
 const HEALTHY: f64 = 30.0;
@@ -36,20 +36,34 @@ pub struct Distilled {
     pub healthy_k: usize,
 }
 
-/// Writes the set of a variant; `resample` rows for each prompt, or weights.
-pub(crate) fn distill(
-    dir: &mut RunDir,
+/// A training set, not written yet.
+pub(crate) struct Set {
+    /// JSON lines.
+    pub(crate) lines: String,
+    pub(crate) rows: usize,
+    /// Rollouts per prompt.
+    pub(crate) k: usize,
+    /// Mean over prompts of the effective sample size.
+    pub(crate) effective: f64,
+}
+
+impl Set {
+    /// The K at which 30 effective samples would be left for each prompt.
+    pub(crate) fn healthy_k(&self) -> usize {
+        (HEALTHY * self.k as f64 / self.effective).ceil() as usize
+    }
+}
+
+/// The set of a variant; `resample` rows for each prompt, or weights.
+pub(crate) fn set(
     config: &Config,
-    rows: &[RolloutRow],
-    rewards: &[Vec<f32>],
+    (questions, rows, rewards): (&[Question], &[RolloutRow], &[Vec<f32>]),
     (variant, resample): (&Variant, Option<usize>),
-) -> Result<Distilled> {
+) -> Result<Set> {
     let k = config.calibration.rollouts;
-    let form = resample.map_or_else(|| "weighted".to_owned(), |n| format!("resampled-{n}"));
-    let name = format!("distill/{}-{form}.jsonl", variant.slug);
     let mut lines = String::new();
     let (mut effective, mut count) = (0.0, 0);
-    for (row, rewards) in rows.iter().zip(rewards) {
+    for ((question, row), rewards) in questions.iter().zip(rows).zip(rewards) {
         let w = density(&rewards[..k], variant.transform.as_ref(), variant.beta)?;
         let squares: f64 = w.iter().map(|w| w * w).sum();
         effective += (k * k) as f64 / squares;
@@ -58,7 +72,14 @@ pub(crate) fn distill(
             Some(n) => systematic(&w, n, uniform(config.seed, &row.prompt_id)),
         };
         for (i, &copies) in copies.iter().enumerate() {
-            let mut line = json!({"prompt": row.prompt, "completion": row.responses[i]});
+            let response = &row.responses[i];
+            let mut line = match question.of_a_chat() {
+                Some(messages) => json!({
+                    "prompt": messages,
+                    "completion": [{"role": "assistant", "content": response}],
+                }),
+                None => json!({"prompt": row.prompt, "completion": response}),
+            };
             if resample.is_none() {
                 line["weight"] = json!(w[i]);
             }
@@ -69,21 +90,38 @@ pub(crate) fn distill(
             }
         }
     }
-    let effective = effective / rows.len().max(1) as f64;
+    Ok(Set {
+        lines,
+        rows: count,
+        k,
+        effective: effective / rows.len().max(1) as f64,
+    })
+}
+
+/// Writes the set of a variant.
+fn distill(
+    dir: &mut RunDir,
+    config: &Config,
+    rollouts: (&[Question], &[RolloutRow], &[Vec<f32>]),
+    (variant, resample): (&Variant, Option<usize>),
+) -> Result<Distilled> {
+    let form = resample.map_or_else(|| "weighted".to_owned(), |n| format!("resampled-{n}"));
+    let name = format!("distill/{}-{form}.jsonl", variant.slug);
+    let set = set(config, rollouts, (variant, resample))?;
     let inputs = Fingerprint::new()
         .stage(dir, "rewards")?
         .value("variant", &(&variant.reward, variant.kl, variant.beta))?
         .value("resample", &resample)?;
     dir.stage(&name, &inputs, &[&name], |dir| -> Result<()> {
-        Ok(dir.write(&name, |out| out.write_all(lines.as_bytes()))?)
+        Ok(dir.write(&name, |out| out.write_all(set.lines.as_bytes()))?)
     })?;
     Ok(Distilled {
         name: variant.name.clone(),
         file: dir.file(&name).display().to_string(),
-        rows: count,
-        k,
-        effective,
-        healthy_k: (HEALTHY * k as f64 / effective).ceil() as usize,
+        rows: set.rows,
+        k: set.k,
+        effective: set.effective,
+        healthy_k: set.healthy_k(),
     })
 }
 
@@ -111,8 +149,7 @@ fn systematic(weights: &[f64], n: usize, offset: f64) -> Vec<usize> {
 pub(crate) fn distilled(
     dir: &mut RunDir,
     config: &Config,
-    rows: &[RolloutRow],
-    rewards: &[Vec<f32>],
+    rollouts: (&[Question], &[RolloutRow], &[Vec<f32>]),
     (variants, resample): (&[Variant], Option<usize>),
 ) -> Result<Vec<Distilled>> {
     let mut made: Vec<(Option<Arc<dyn infalign::Transform>>, f64)> = Vec::new();
@@ -128,7 +165,7 @@ pub(crate) fn distilled(
             continue;
         }
         made.push((variant.transform.clone(), variant.kl));
-        found.push(distill(dir, config, rows, rewards, (variant, resample))?);
+        found.push(distill(dir, config, rollouts, (variant, resample))?);
     }
     Ok(found)
 }

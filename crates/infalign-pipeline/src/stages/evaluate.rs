@@ -10,22 +10,23 @@ use infalign::{
     },
 };
 use infalign_data::{Fingerprint, RewardRow, RolloutRow, RunDir, read_rewards, read_rollouts};
-use infalign_lm::{Decoder, Folder, Head, Sequence, score};
+use infalign_lm::{Sequence, score};
 use infalign_reward::FinalAnswer;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    base::BasePolicy,
+    base::Base,
     calibration::{rewarded, write as write_rewards},
     read_json,
-    rollouts::{draws, model, rows, sampling, write},
-    train::{Trained, folder},
+    rollouts::{all_answered, sampling, whole},
+    source::Source,
+    train::Trained,
     write_json,
 };
 use crate::{
     ask::{Question as Asked, Questions},
     config::Config,
-    error::Result,
+    error::{Error, Result},
     judges::Judge,
     run::Around,
     variants::Variant,
@@ -64,16 +65,25 @@ struct Figures {
     kl: Vec<Vec<f64>>,
 }
 
-/// Samples and rewards of the base (`None`) or of a variant.
+/// Whose samples.
+pub(crate) enum Whom<'a> {
+    Base,
+    /// A variant, where it lies, and the stage that it came of, if that is one of this run's.
+    Policy(&'a Variant, &'a mut Source, Option<String>),
+}
+
+/// Samples and rewards.
 pub(crate) fn sampled(
     dir: &mut RunDir,
     around: &mut Around<'_>,
-    (config, base, questions): (&Config, &BasePolicy, &[Asked]),
+    (config, base, questions): (&Config, &mut Base, &[Asked]),
     judges: &mut [Judge],
-    variant: Option<&Variant>,
+    mut whom: Whom<'_>,
 ) -> Result<Sampled> {
-    let slug = variant.map_or(BASE, |v| v.slug.as_str());
-    let label = variant.map_or(BASE, |v| v.name.as_str());
+    let (slug, label) = match &whom {
+        Whom::Base => (BASE, BASE),
+        Whom::Policy(variant, ..) => (variant.slug.as_str(), variant.name.as_str()),
+    };
     let stage = format!("eval/{slug}");
     let settings = sampling(config, &stage);
     let (samples, kl) = (config.evaluate.samples, format!("{stage}/kl.json"));
@@ -85,42 +95,58 @@ pub(crate) fn sampled(
         .value("samples", &samples)?;
     for q in questions {
         inputs = inputs.value(&q.prompt.id, &q.prompt.tokens)?;
+        if let Some(messages) = q.of_a_chat() {
+            inputs = inputs.value("messages", &messages)?;
+        }
     }
-    if let Some(variant) = variant {
-        inputs = inputs.stage(dir, &folder(variant))?;
+    match &whom {
+        Whom::Policy(_, _, Some(made)) => inputs = inputs.stage(dir, made)?,
+        Whom::Policy(_, source, None) => inputs = source.fingerprint(inputs)?,
+        Whom::Base => {}
     }
     let what = format!("sampling {label}");
+    let mark = inputs.hex();
     let done = dir.stage(&stage, &inputs, &[&rollouts, &kl], |dir| {
         around.tell(&what);
-        let (rows, figures) = match variant {
-            None => (
-                rows(
-                    &mut model(base)?,
-                    questions,
-                    samples,
-                    draws(base, &settings)?,
-                )?,
-                Figures::default(),
-            ),
-            Some(variant) => {
-                let place = dir.file(&folder(variant));
-                let policy = Folder::open(&place)?;
-                let mut policy = Decoder::open(&policy, Head::CausalLm, 0, &base.policy.device)?;
-                policy.freeze();
-                let rows = rows(&mut policy, questions, samples, draws(base, &settings)?)?;
-                let figures = figures(
-                    &policy,
-                    &model(base)?,
-                    questions,
-                    &rows,
-                    settings.temperature as f32,
-                )?;
-                (rows, figures)
-            }
+        let source = match &mut whom {
+            Whom::Base => &mut base.source,
+            Whom::Policy(_, source, _) => source,
         };
-        write(dir, &rollouts, &rows)?;
+        whole(
+            dir,
+            &rollouts,
+            source,
+            (questions, samples, &settings),
+            &mark,
+        )?;
+        let (rows, _) = read_rollouts(dir.file(&rollouts))?;
+        let figures = match &mut whom {
+            Whom::Policy(_, source, _) => figures(
+                source,
+                &mut base.source,
+                questions,
+                &rows,
+                settings.temperature as f32,
+            )?,
+            Whom::Base => Figures::default(),
+        };
         write_json(dir, &kl, &figures)
-    })?;
+    });
+    base.source.close();
+    if let Whom::Policy(_, source, _) = &mut whom {
+        source.close();
+    }
+    let listed = format!("{stage}/missing.jsonl");
+    let done = match done {
+        Err(Error::Unanswered { missing, of, .. }) => {
+            return Err(match all_answered(dir, &listed, missing, of) {
+                Err(error) => error,
+                Ok(()) => Error::bug("unanswered prompts were none"),
+            });
+        }
+        done => done?,
+    };
+    all_answered(dir, &listed, Vec::new(), questions.len())?;
     around.tell_skipped(done, &what);
     let (rows, _) = read_rollouts(dir.file(&rollouts))?;
     let figures = read_json(&dir.file(&kl))?;
@@ -139,11 +165,7 @@ pub(crate) fn sampled(
         )?;
         rewards.push(read_rewards(dir.file(&name))?.0);
     }
-    let length = |t: &Vec<u32>| u32::try_from(t.len()).unwrap_or(u32::MAX);
-    let lengths = rows
-        .iter()
-        .map(|r| r.tokens.iter().map(length).collect())
-        .collect();
+    let lengths = rows.iter().map(lengths).collect();
     Ok(Sampled {
         rows,
         rewards,
@@ -152,15 +174,19 @@ pub(crate) fn sampled(
     })
 }
 
-/// Exact KL and both log-probabilities of every response.
+/// Exact KL and both log-probabilities of every response; nothing where one of the two is behind HTTP.
 fn figures(
-    policy: &Decoder,
-    base: &Decoder,
+    policy: &mut Source,
+    base: &mut Source,
     questions: &[Asked],
     rows: &[RolloutRow],
     temperature: f32,
 ) -> Result<Figures> {
     let mut found = Figures::default();
+    let (Source::Model(policy), Source::Model(base)) = (policy, base) else {
+        return Ok(found);
+    };
+    let (policy, base) = (&*policy.decoder()?, &*base.decoder()?);
     for (q, row) in questions.iter().zip(rows) {
         let sequence = |tokens: &Vec<u32>| Sequence {
             tokens: [&q.prompt.tokens[..], tokens].concat(),
@@ -177,6 +203,21 @@ fn figures(
         found.kl.push(sum(|t| t.kl));
     }
     Ok(found)
+}
+
+/// Tokens of each response; its words, where a server did not tell its tokens.
+fn lengths(row: &RolloutRow) -> Vec<u32> {
+    let known = row.tokens.iter().map(Vec::len);
+    let words = row
+        .responses
+        .iter()
+        .map(|text| text.split_whitespace().count());
+    let short = |n| u32::try_from(n).unwrap_or(u32::MAX);
+    if row.tokens.is_empty() {
+        words.map(short).collect()
+    } else {
+        known.map(short).collect()
+    }
 }
 
 /// What the procedures make of all samples, beside what was predicted.

@@ -13,7 +13,7 @@ use infalign_train::{
     write_reward_model,
 };
 
-use super::{base::BasePolicy, remove_checkpoints, rollouts::sharded, write_json};
+use super::{base::Base, remove_checkpoints, rollouts::sharded, write_json};
 use crate::{
     ask::Questions,
     config::{Config, TAVERN},
@@ -35,7 +35,7 @@ pub(crate) fn fit(
     dir: &mut RunDir,
     around: &mut Around<'_>,
     config: &Config,
-    base: &BasePolicy,
+    base: &mut Base,
     questions: &Questions,
 ) -> Result<PathBuf> {
     let place = dir.file(FOLDER);
@@ -44,7 +44,7 @@ pub(crate) fn fit(
     }
     let fit = &config.reward.fit;
     let folder = if fit.model.is_empty() {
-        base.folder.clone()
+        base.here()?.folder.clone()
     } else {
         Folder::open(config.at(&fit.model))?
     };
@@ -147,7 +147,7 @@ fn annotated(
     dir: &mut RunDir,
     around: &mut Around<'_>,
     config: &Config,
-    base: &BasePolicy,
+    base: &mut Base,
     questions: &Questions,
     reading: &Reading,
 ) -> Result<(Vec<Pair>, Fingerprint)> {

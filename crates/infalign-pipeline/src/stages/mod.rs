@@ -6,8 +6,10 @@ pub(crate) mod designs;
 pub(crate) mod distill;
 pub(crate) mod evaluate;
 pub(crate) mod fit;
+pub(crate) mod handover;
 pub(crate) mod report;
 pub(crate) mod rollouts;
+pub(crate) mod source;
 pub(crate) mod train;
 
 use std::{fs, path::Path};

@@ -37,7 +37,7 @@ pub(crate) fn report(dir: &mut RunDir, told: &Told<'_>) -> Result<()> {
         .stage(dir, "design")?
         .value("name", &told.name)?
         .value("shown", &told.config.evaluate.shown)?;
-    for (variant, _) in &told.policies {
+    for (variant, _) in told.policies.iter().filter(|(v, _)| was_trained(dir, v)) {
         inputs = inputs.stage(dir, &folder(variant))?;
     }
     dir.stage("report", &inputs, &[RECORD, REPORT], |dir| -> Result<()> {
@@ -87,6 +87,7 @@ fn record(dir: &RunDir, told: &Told<'_>) -> Result<RunReport> {
     let curves = told
         .policies
         .iter()
+        .filter(|(variant, _)| was_trained(dir, variant))
         .map(|(variant, _)| curve(dir, variant))
         .collect::<Result<Vec<_>>>()?;
     Ok(RunReport {
@@ -98,6 +99,11 @@ fn record(dir: &RunDir, told: &Told<'_>) -> Result<RunReport> {
         samples: samples(told)?,
         reproduce: reproduce(dir, config),
     })
+}
+
+/// Whether it was trained here: another trainer's metrics are its own.
+fn was_trained(dir: &RunDir, variant: &Variant) -> bool {
+    dir.manifest().stages.contains_key(&folder(variant))
 }
 
 /// The series of `metrics.jsonl`.

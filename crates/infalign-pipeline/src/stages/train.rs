@@ -15,7 +15,9 @@ use infalign_train::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{base::BasePolicy, read_json, remove_checkpoints, rollouts::sampling, write_json};
+use super::{
+    base::Base, read_json, remove_checkpoints, rollouts::sampling, source::CACHE, write_json,
+};
 use crate::{
     ask::Questions,
     config::Config,
@@ -42,7 +44,7 @@ pub(crate) struct Trained {
 /// What all variants share.
 pub(crate) struct Common<'a> {
     pub(crate) config: &'a Config,
-    pub(crate) base: &'a BasePolicy,
+    pub(crate) base: &'a Base,
     pub(crate) questions: &'a Questions,
     pub(crate) calibrators: &'a [Calibrator],
     pub(crate) base_rollouts: &'a BaseRollouts,
@@ -101,6 +103,7 @@ fn work(
         calibrators,
         base_rollouts,
     } = common;
+    let here = base.here()?;
     let directory = dir.file(&folder(variant));
     fs::create_dir_all(&directory).map_err(|source| infalign_data::Error::Write {
         path: directory.clone(),
@@ -125,7 +128,7 @@ fn work(
     };
     let policy = Policy {
         seed: variant.seed,
-        ..base.policy.clone()
+        ..here.policy.clone()
     };
     let mut task = Task {
         policy: &policy,
@@ -172,8 +175,8 @@ fn work(
         }
         _ => (session.policy().clone(), None),
     };
-    let (tokenizer, tokens) = (base.folder.tokenizer()?, base.folder.tokens());
-    write_model(&model, &base.policy, tokenizer, tokens, &directory)?;
+    let (tokenizer, tokens) = (here.folder.tokenizer()?, here.folder.tokens());
+    write_model(&model, &here.policy, tokenizer, tokens, &directory)?;
     let trained = Trained {
         beta: session.beta(),
         landing,
@@ -233,7 +236,7 @@ pub(crate) fn settings(config: &Config, variant: &Variant) -> Result<Settings> {
             clip: (t.clip > 0.0).then_some(t.clip),
             ..AdamWConfig::default()
         },
-        cache_bytes: super::rollouts::CACHE,
+        cache_bytes: CACHE,
     })
 }
 

@@ -16,7 +16,7 @@
 //! | no seeds | [`Error::Empty`] |
 //! | one seed | that estimate, which is over prompts alone |
 //! | a standard error that is ∞ (one prompt) | unbounded |
-//! | A = B = 0 | standard error 0 |
+//! | A = B = 0 | standard error 0; [`Estimate::within`] bounds it |
 //! | a mean that is NaN or ±∞ | [`Error::BadValue`] naming the seed's index |
 //! | different numbers of prompts | n is the fewest |
 

@@ -17,7 +17,7 @@
 //! |---|---|
 //! | no values | [`Error::Empty`] |
 //! | one value | that mean; standard error ∞, interval (−∞, ∞): one prompt says nothing about others |
-//! | all values equal, n ≥ 2 | standard error 0: the sample shows no spread, which is no proof that there is none |
+//! | all values equal, n ≥ 2 | standard error 0: the sample shows no spread, which is no proof that there is none; [`Estimate::within`] bounds it |
 //! | NaN or ±∞ | [`Error::BadValue`] naming the index |
 //! | spread beyond f64 | [`Error::OutOfRange`] |
 //!
@@ -107,11 +107,23 @@ impl Estimate {
         Self::from_values(&differences)
     }
 
-    /// The interval cut to the range that the quantity cannot leave; mean and standard error stay.
+    /// The interval cut to the range that no prompt's value can leave; mean and standard error stay.
     ///
-    /// A win rate of a single prompt thus has the interval \[0,1\].
+    /// A win rate of a single prompt thus has the interval \[0,1\]. Where all n prompts show the same value v (best-of-16 of 16 samples that won
+    /// everywhere), Student's t has no width, and the range gives one (derived): if a prompt shows v with probability q, n of n do so with qⁿ, which
+    /// is below 5% unless q ≥ q₀ = 0.05^{1/n}; the other prompts lie in the range, so the mean is within q₀ v + (1 − q₀) \[min, max\].
     #[must_use]
     pub fn within(self, min: f64, max: f64) -> Self {
+        /// Spread that rounding alone makes of equal values, as a share of the range.
+        const ROUNDING: f64 = 1e-12;
+        if self.prompts > 1 && self.standard_error <= ROUNDING * (max - min) {
+            let same = 0.05f64.powf(1.0 / self.prompts as f64);
+            return Self {
+                low: same * self.mean + (1.0 - same) * min,
+                high: same * self.mean + (1.0 - same) * max,
+                ..self
+            };
+        }
         Self {
             low: self.low.max(min),
             high: self.high.min(max),
@@ -169,6 +181,29 @@ mod tests {
     use super::*;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
+
+    #[test]
+    fn prompts_that_agree_are_no_proof() {
+        let all_won = Estimate::from_values(&[1.0; 64]).unwrap().within(0.0, 1.0);
+        // 0.05^{1/64}: at a true win rate of 0.954, 64 prompts are all won once in 20 times.
+        assert!((all_won.low - 0.954_270).abs() < 1e-6, "{}", all_won.low);
+        assert_eq!((all_won.mean, all_won.high), (1.0, 1.0));
+        let tied = Estimate::from_values(&[0.5; 64]).unwrap().within(0.0, 1.0);
+        assert!((0.5 - tied.low - (tied.high - 0.5)).abs() < 1e-12 && tied.low > 0.47);
+        // Thirds do not sum to their mean exactly.
+        let thirds = Estimate::from_values(&[1.0 / 3.0; 49])
+            .unwrap()
+            .within(0.0, 1.0);
+        assert!(thirds.high - thirds.low > 0.05);
+        // It covers: the hardest law has two values, 1 and 0.
+        for n in [2, 5, 30, 200] {
+            let same = Estimate::from_values(&vec![1.0; n])
+                .unwrap()
+                .within(0.0, 1.0);
+            let missed = (same.low - 1e-9).powi(i32::try_from(n).unwrap());
+            assert!(missed < 0.05 + 1e-9, "n = {n}: {missed}");
+        }
+    }
 
     #[test]
     fn by_hand() {

@@ -18,6 +18,7 @@ pub(super) fn run(args: &Run) -> Result<()> {
         None => model::run(&model::Job {
             config: args.config.as_deref(),
             place: &args.place,
+            trained: &args.trained,
             machine: &args.machine,
             format: args.format,
             dry: args.dry,
@@ -42,10 +43,11 @@ fn check(args: &Run) -> Result<()> {
 }
 
 /// The main job as far as a stage.
-pub(super) fn stage(args: &Stage, until: Until) -> Result<()> {
+pub(super) fn stage(args: &Stage, trained: &[String], until: Until) -> Result<()> {
     model::run(&model::Job {
         config: args.config.as_deref(),
         place: &args.place,
+        trained,
         machine: &args.machine,
         format: args.format,
         dry: false,

@@ -1,6 +1,7 @@
 //! The main job with a model: configuration, run directory, progress on standard error, and the answer.
 
 use std::{
+    collections::BTreeMap,
     io::IsTerminal,
     path::Path,
     time::{SystemTime, UNIX_EPOCH},
@@ -8,7 +9,9 @@ use std::{
 
 use infalign_data::Existing;
 use infalign_lm::Device;
-use infalign_pipeline::{Around, Config, Until, config, estimate, run as pipeline};
+use infalign_pipeline::{
+    Around, Config, Until, config, config::Trainer, estimate, run as pipeline,
+};
 use infalign_train::{
     Interrupt, Request, Telemetry,
     telemetry::{Progress, Style},
@@ -17,7 +20,7 @@ use infalign_train::{
 use super::summary;
 use crate::{
     args::{Format, Machine, Place},
-    error::Result,
+    error::{Error, Result},
     machine, print,
 };
 
@@ -25,6 +28,7 @@ use crate::{
 pub(super) struct Job<'a> {
     pub(super) config: Option<&'a Path>,
     pub(super) place: &'a Place,
+    pub(super) trained: &'a [String],
     pub(super) machine: &'a Machine,
     pub(super) format: Format,
     pub(super) dry: bool,
@@ -36,6 +40,7 @@ pub(super) fn run(job: &Job<'_>) -> Result<()> {
     if let Some(seed) = job.place.seed {
         config.seed = seed;
     }
+    let trained = trained(job.trained, &config)?;
     let device = machine::open(job.machine)?;
     if job.dry {
         return dry(job, &config, &device);
@@ -80,6 +85,7 @@ pub(super) fn run(job: &Job<'_>) -> Result<()> {
         watch: &mut watch,
         interrupt: &interrupt,
         clock,
+        trained,
         device,
         device_name: format!("{} {:?}", job.machine.device, job.machine.dtype),
     };
@@ -95,6 +101,31 @@ pub(super) fn run(job: &Job<'_>) -> Result<()> {
         Format::Json => print::json(&finished.answer()),
         Format::Text => summary::print(&finished, &config),
     }
+}
+
+/// Names and places of policies that another trainer made; a relative folder is the working directory's.
+fn trained(typed: &[String], config: &Config) -> Result<BTreeMap<String, String>> {
+    if !typed.is_empty() && config.train.trainer == Trainer::Infalign {
+        return Err(Error::Usage(
+            "--trained: the policies of this run are trained here; set train.trainer to the trainer that made them".to_owned(),
+        ));
+    }
+    let mut found = BTreeMap::new();
+    for text in typed {
+        let (name, place) = text.split_once('=').ok_or_else(|| {
+            Error::Usage(format!(
+                "--trained {text}: write NAME=FOLDER or NAME=http://…"
+            ))
+        })?;
+        let folder = std::path::absolute(place)
+            .map_or_else(|_| place.to_owned(), |p| p.display().to_string());
+        let is_address = place.contains("://");
+        let place = if is_address { place.to_owned() } else { folder };
+        if found.insert(name.to_owned(), place).is_some() {
+            return Err(Error::Usage(format!("--trained {name}: it is given twice")));
+        }
+    }
+    Ok(found)
 }
 
 /// The configuration's name, else the embedded task's.

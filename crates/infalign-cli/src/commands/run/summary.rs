@@ -1,7 +1,7 @@
 //! What the main job prints at its end: the answer, a table of policies, and where the page lies.
 
 use infalign::{design::Design, estimate::Estimate, evaluation::Evaluation};
-use infalign_pipeline::{Config, Estimated, Finished, Variant};
+use infalign_pipeline::{Config, Estimated, Finished, HandedOver, Variant};
 
 use crate::{
     error::Result,
@@ -20,10 +20,28 @@ pub(super) fn print(finished: &Finished, config: &Config) -> Result<()> {
         None if !finished.distilled.is_empty() => return distilled(finished),
         None => planned(&finished.designs, &finished.variants)?,
     }
+    if finished.evaluation.is_none() && !finished.handed_over.is_empty() {
+        return handed_over(&finished.handed_over);
+    }
     match &finished.report {
         Some(report) => print::text(format_args!("report: {}\n", report.display())),
         None => print::text(format_args!("in {}\n", finished.directory.display())),
     }
+}
+
+/// What to type next, policy by policy.
+fn handed_over(policies: &[HandedOver]) -> Result<()> {
+    for policy in policies {
+        print::text(format_args!("\n{}: {}\n", policy.name, policy.folder))?;
+        for command in &policy.commands {
+            print::text(format_args!("  {command}\n"))?;
+        }
+    }
+    let one = policies.first().map_or("", |p| p.name.as_str());
+    print::note(&format!(
+        "when a policy is trained: the same command with --trained '{one}=FOLDER' (or the address of a server that serves it) measures it"
+    ));
+    Ok(())
 }
 
 /// One table for each procedure of the design, and for voting.

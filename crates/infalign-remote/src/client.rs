@@ -1,0 +1,115 @@
+//! A client of one server: its connections, its threads, its limits and the pace it has found.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{
+    endpoint::Endpoint,
+    error::{Error, Result},
+    fault::GivenUp,
+    pace::Pace,
+    patience::Patience,
+    wire::{Request, Wire},
+};
+
+/// A client of one server. It may be shared between threads.
+#[derive(Debug)]
+pub struct Client {
+    pub(crate) wire: Arc<Wire>,
+    pub(crate) patience: Patience,
+    pace: Mutex<Pace>,
+    /// Always there until `drop`.
+    runtime: Option<Runtime>,
+}
+
+impl Client {
+    /// Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a limit of `patience`; [`Error::Start`].
+    pub fn new(endpoint: Endpoint, patience: Patience) -> Result<Self> {
+        patience.validate()?;
+        // One thread waits for all connections and parses replies, so that they are read on while a caller is busy with earlier ones.
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("infalign-remote")
+            .enable_all()
+            .build()
+            .map_err(|e| Error::Start {
+                what: e.to_string(),
+            })?;
+        Ok(Self {
+            wire: Arc::new(Wire::new(endpoint, patience.reply_bytes)?),
+            pace: Mutex::new(Pace::new(patience.most_in_flight)),
+            patience,
+            runtime: Some(runtime),
+        })
+    }
+
+    /// The server that is asked.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        self.wire.endpoint()
+    }
+
+    /// The limits.
+    #[must_use]
+    pub fn patience(&self) -> &Patience {
+        &self.patience
+    }
+
+    /// How many requests may be under way at present: what the server has kept up with.
+    #[must_use]
+    pub fn in_flight_limit(&self) -> usize {
+        self.pace().limit()
+    }
+
+    /// Posts a JSON value and reads the one it is answered with; with all tries.
+    ///
+    /// # Errors
+    /// [`GivenUp`].
+    pub fn post(&self, path: &str, body: Value) -> Result<Value, GivenUp> {
+        self.one(Request::post(path, body))
+    }
+
+    /// Gets a JSON value; with all tries.
+    ///
+    /// # Errors
+    /// [`GivenUp`].
+    pub fn get(&self, path: &str) -> Result<Value, GivenUp> {
+        self.one(Request::get(path))
+    }
+
+    fn one(&self, request: Request) -> Result<Value, GivenUp> {
+        let mut answer = None;
+        let done: Result<(), GivenUp> = self.all(
+            [request],
+            Request::clone,
+            |_, value| Ok(value),
+            |_, value| {
+                answer = Some(value?);
+                Ok(())
+            },
+        );
+        done.map(|()| answer.unwrap_or_default())
+    }
+
+    pub(crate) fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn runtime(&self) -> Option<&Runtime> {
+        self.runtime.as_ref()
+    }
+}
+
+impl Drop for Client {
+    /// Waits for nothing, so that a client may be dropped anywhere.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

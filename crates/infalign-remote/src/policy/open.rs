@@ -1,0 +1,159 @@
+//! A policy behind HTTP: a client, the kind of server at its other end, and the model that is meant.
+
+use serde::Serialize;
+
+use super::{
+    dialect::{DIALECTS, Dialect},
+    sampling::{LogProbsOf, Sampling},
+};
+use crate::{
+    client::Client,
+    error::{Error, Result},
+    fault::Fault,
+    models::ServedModel,
+};
+
+/// A policy behind HTTP.
+#[derive(Debug)]
+pub struct RemotePolicy {
+    client: Client,
+    dialect: &'static Dialect,
+    version: Option<String>,
+    model: String,
+    context: Option<u64>,
+    most_choices: usize,
+}
+
+/// What a record says of a policy behind HTTP: nothing of it is secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Description {
+    /// The kind of server, a name of [`DIALECTS`].
+    pub server: &'static str,
+    /// The server's version, where it says it.
+    pub version: Option<String>,
+    /// Its address, without `/v1`.
+    pub address: String,
+    /// The model, as the server names it.
+    pub model: String,
+    /// The most tokens of prompt and response together, where the server says it.
+    pub context: Option<u64>,
+}
+
+impl RemotePolicy {
+    /// Asks a server which models it offers and of which kind it is (unless `dialect` is given), and chooses the endpoint's model, or the only
+    /// one.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where the model is not offered, or none was named and there are several; [`Error::Server`] where the server does not
+    /// answer or refuses the key.
+    pub fn open(client: Client, dialect: Option<&'static Dialect>) -> Result<Self> {
+        let models = match client.models() {
+            Ok(models) => models,
+            // The list is not everywhere; the first request will tell whether the model is.
+            Err(end)
+                if matches!(
+                    end.fault,
+                    Fault::Status {
+                        status: 404 | 405,
+                        ..
+                    }
+                ) =>
+            {
+                Vec::new()
+            }
+            Err(end) => return Err(Error::Server(end)),
+        };
+        let model = chosen(client.endpoint().model(), &models)?;
+        let kind =
+            |d: &&'static Dialect| (d.recognise)(&client, &models).map(|version| (*d, version));
+        let (dialect, version) = match dialect {
+            Some(named) => (named, (named.recognise)(&client, &models).flatten()),
+            None => match DIALECTS.iter().find_map(kind) {
+                Some(found) => found,
+                None => {
+                    return Err(Error::Model {
+                        asked: Some(model),
+                        offered: Vec::new(),
+                    });
+                }
+            },
+        };
+        let context = models
+            .iter()
+            .find(|m| m.id == model)
+            .and_then(|m| m.context);
+        Ok(Self {
+            client,
+            most_choices: dialect.most_choices,
+            dialect,
+            version,
+            model,
+            context,
+        })
+    }
+
+    /// With at most this many choices to a request (at least 1), where a server takes fewer or more than its kind usually does.
+    #[must_use]
+    pub fn with_most_choices(mut self, most: usize) -> Self {
+        self.most_choices = most.max(1);
+        self
+    }
+
+    pub(super) fn ask_for_one(&mut self) {
+        self.most_choices = 1;
+    }
+
+    /// What a record says of it.
+    #[must_use]
+    pub fn describe(&self) -> Description {
+        Description {
+            server: self.dialect.name,
+            version: self.version.clone(),
+            address: self.client.endpoint().base().to_owned(),
+            model: self.model.clone(),
+            context: self.context,
+        }
+    }
+
+    /// What the log-probabilities of sampled tokens are of.
+    #[must_use]
+    pub fn log_probs_of(&self, sampling: &Sampling) -> LogProbsOf {
+        self.dialect.reports.under(sampling)
+    }
+
+    /// The client that it asks through.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The kind of server.
+    #[must_use]
+    pub fn dialect(&self) -> &'static Dialect {
+        self.dialect
+    }
+
+    /// The model, as the server names it.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// The most choices that are asked for in one request.
+    #[must_use]
+    pub fn most_choices(&self) -> usize {
+        self.most_choices
+    }
+}
+
+fn chosen(asked: Option<&str>, models: &[ServedModel]) -> Result<String> {
+    match (asked, models) {
+        (Some(name), []) => Ok(name.to_owned()),
+        (Some(name), all) if all.iter().any(|m| m.id == name) => Ok(name.to_owned()),
+        (None, [only]) => Ok(only.id.clone()),
+        (asked, all) => Err(Error::Model {
+            asked: asked.map(str::to_owned),
+            offered: all.iter().map(|m| m.id.clone()).collect(),
+        }),
+    }
+}

@@ -1,0 +1,42 @@
+//! Raw rewards from servers: reward models behind HTTP, and language models that judge.
+//!
+//! ```text
+//! "vllm:http://h:8000"  ─parse─▶ RemoteRewardSpec ─open: detect, probe─▶ RemoteReward ─rewards(asked)─▶ one finite number each
+//! "judge:http://h:8000#M" ─parse─▶ JudgeSpec ─open─▶ Judge ─rate(asked), compare(pairs)─▶ ratings, win shares
+//! ```
+//!
+//! A server of another kind is one file in `dialect/` with a [`Dialect`], and one line in [`DIALECTS`].
+
+mod detect;
+mod dialect;
+mod error;
+mod judge;
+mod probe;
+mod reading;
+mod remote;
+mod spec;
+#[cfg(test)]
+mod testing;
+
+pub use dialect::{DIALECTS, Dialect, Dress};
+pub use error::{Error, Refusal, Result};
+pub use judge::{
+    Comparisons, Counts, Judge, JudgeOptions, JudgeSpec, Pair, Ratings, Rubric, Scale, Unparsed,
+    Verdict,
+};
+pub use probe::{Caveat, Probe};
+pub use remote::RemoteReward;
+pub use spec::RemoteRewardSpec;
+
+/// A response to be rewarded, with what it responds to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// Names the prompt; messages say it.
+    pub prompt_id: &'a str,
+    /// The prompt's text, as the policy saw it.
+    pub prompt: &'a str,
+    /// What the policy wrote after it.
+    pub response: &'a str,
+    /// The right answer, where the prompt has one.
+    pub answer: Option<&'a str>,
+}

@@ -1,0 +1,94 @@
+//! The routes, each in a file with its shapes; the router and `/openapi.json` are made of the same list.
+
+mod calibrations;
+mod classify;
+mod embeddings;
+mod get_reward;
+mod health;
+mod metrics;
+mod openapi;
+mod rewards;
+mod transform;
+
+use std::sync::Arc;
+
+use axum::{Router, middleware, routing::MethodRouter};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use crate::{
+    gate::{gate, no_method, no_route},
+    state::State,
+};
+
+/// Routes that are answered without a token, and however busy the service is.
+pub(crate) const FREE: [&str; 2] = [health::ALIVE, health::READY];
+
+const PATHS: [&str; 10] = [
+    get_reward::PATH,
+    classify::PATH,
+    embeddings::PATH,
+    rewards::PATH,
+    calibrations::PATH,
+    transform::PATH,
+    health::ALIVE,
+    health::READY,
+    metrics::PATH,
+    openapi::PATH,
+];
+
+/// A route with what is said of it.
+struct Route {
+    path: &'static str,
+    methods: MethodRouter<Arc<State>>,
+    operations: Vec<Operation>,
+}
+
+/// A method of a route.
+struct Operation {
+    method: &'static str,
+    summary: &'static str,
+    request: Option<Schemer>,
+    /// `None`: text.
+    answer: Option<Schemer>,
+}
+
+/// Makes the schema of a type.
+type Schemer = fn(&mut SchemaGenerator) -> Schema;
+
+fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+fn all() -> Vec<Route> {
+    vec![
+        get_reward::route(),
+        classify::route(),
+        embeddings::route(),
+        rewards::route(),
+        calibrations::route(),
+        transform::route(),
+        health::alive(),
+        health::ready(),
+        metrics::route(),
+    ]
+}
+
+/// Everything that is answered.
+pub(crate) fn router(state: &Arc<State>) -> Router {
+    let routes = all();
+    let mut router = Router::new().route(openapi::PATH, openapi::serving(&routes));
+    for route in routes {
+        router = router.route(route.path, route.methods);
+    }
+    router
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(state), gate))
+        .with_state(Arc::clone(state))
+}
+
+/// The name of a route in metrics and the log.
+pub(crate) fn name(matched: Option<&str>) -> &'static str {
+    let known = PATHS.iter().find(|path| Some(**path) == matched);
+    known.copied().unwrap_or("other")
+}

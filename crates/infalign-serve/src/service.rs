@@ -1,0 +1,305 @@
+//! The service: its parts put together, its threads, its beginning and end.
+
+use std::{
+    future::Future,
+    io,
+    sync::{Arc, mpsc},
+    thread,
+};
+
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::oneshot,
+};
+
+use crate::{
+    calibrations::Calibrations,
+    connection::{Server, accept},
+    error::{Error, Result},
+    known::Known,
+    metrics::Metrics,
+    queue::{self, Queue},
+    rolling::{self, Rolling},
+    routes,
+    seam::{Opening, Rewarder, Roller},
+    settings::{Parts, Settings, Unknown},
+    shaping::{Phi, Shaping},
+    state::{Phase, Policy, State},
+    tls::acceptor,
+};
+
+/// A reward service whose settings are checked; its reward is opened when it is served.
+pub struct Service {
+    server: Server,
+    prompts: Vec<crate::KnownPrompt>,
+    reward: Option<(Opening<dyn Rewarder>, mpsc::Receiver<queue::Job>)>,
+    roller: Option<(Opening<dyn Roller>, usize, mpsc::Receiver<rolling::Draw>)>,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    /// # Errors
+    /// [`Error::Setting`], [`Error::Settings`], [`Error::Tls`].
+    pub fn new(settings: Settings, parts: Parts) -> Result<Self> {
+        settings.validate()?;
+        parts.validate()?;
+        let tls = settings.tls.as_ref().map(acceptor).transpose()?;
+        let Parts {
+            calibration,
+            prompts,
+            reward,
+            unknown,
+            log,
+        } = parts;
+        let limits = settings.limits;
+        let metrics = Arc::new(Metrics::new());
+        let calibrations =
+            Calibrations::new(calibration, limits.added_rewards, limits.rolled_prompts);
+        let calibrations = Arc::new(calibrations);
+        let (queue, jobs) = Queue::new(settings.batching.queue);
+        let queue = Arc::new(queue);
+        let phi = Phi {
+            transform: Arc::clone(&settings.transform),
+            procedure: settings.procedure.clone(),
+            kl: None,
+        };
+        let shaping = Shaping::new(phi, settings.rule);
+        let (unknown, roller) = match unknown {
+            Unknown::Error => (Policy::Error, None),
+            Unknown::Pooled => (Policy::Pooled, None),
+            Unknown::Rollout { k, seed, roller } => {
+                let (rolling, draws) = Rolling::new(
+                    seed,
+                    Arc::clone(&calibrations),
+                    Arc::clone(&queue),
+                    Arc::clone(&metrics),
+                );
+                (Policy::Rollout(Arc::new(rolling)), Some((roller, k, draws)))
+            }
+        };
+        let state = Arc::new(State::new(
+            settings,
+            calibrations,
+            shaping,
+            queue,
+            unknown,
+            metrics,
+            log,
+        ));
+        let server = Server {
+            router: routes::router(&state),
+            state,
+            tls,
+        };
+        Ok(Self {
+            server,
+            prompts,
+            reward: reward.map(|reward| (reward, jobs)),
+            roller,
+        })
+    }
+
+    /// Serves on a listener until `stop` is ready, then answers what it has taken, for as long as the time of grace lasts. Meanwhile
+    /// the reward is opened; until it is, only `/healthz`, `/readyz`, `/metrics` and the like are answered with more than 503.
+    ///
+    /// # Errors
+    /// [`Error::Opening`] where the reward or the policy does not open; [`Error::Broken`] where one panics; [`Error::Thread`].
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()> + Send,
+    ) -> Result<()> {
+        let Self {
+            server,
+            prompts,
+            reward,
+            roller,
+        } = self;
+        let state = Arc::clone(&server.state);
+        let (failed, mut failure) = tokio::sync::mpsc::unbounded_channel();
+        let opened = open(&state, prompts, reward, roller, &failed)?;
+        let ready = tokio::spawn({
+            let state = Arc::clone(&state);
+            async move {
+                for part in opened {
+                    if part.await.is_err() {
+                        return;
+                    }
+                }
+                state.reach(Phase::Ready);
+            }
+        });
+        let mut outcome = Ok(());
+        let ended = async {
+            tokio::select! {
+                () = stop => {}
+                Some(error) = failure.recv() => outcome = Err(error),
+            }
+            state.reach(Phase::Stopping);
+        };
+        accept(server, listener, ended).await;
+        ready.abort();
+        drop(failed);
+        outcome
+    }
+}
+
+/// Starts the threads of the service; each tells when it is open.
+fn open(
+    state: &Arc<State>,
+    prompts: Vec<crate::KnownPrompt>,
+    reward: Option<(Opening<dyn Rewarder>, mpsc::Receiver<queue::Job>)>,
+    roller: Option<(Opening<dyn Roller>, usize, mpsc::Receiver<rolling::Draw>)>,
+    failed: &tokio::sync::mpsc::UnboundedSender<Error>,
+) -> Result<Vec<oneshot::Receiver<()>>> {
+    let mut opened = Vec::new();
+    let mut part = |what: &'static str,
+                    work: Box<
+        dyn FnOnce(oneshot::Sender<()>) -> std::result::Result<(), String> + Send,
+    >| {
+        let (open, is_open) = oneshot::channel();
+        opened.push(is_open);
+        let failed = failed.clone();
+        start(what, move || {
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(open)));
+            let error = match outcome {
+                Ok(Ok(())) => return,
+                Ok(Err(why)) => Error::Opening { what, why },
+                Err(_) => Error::Broken { what },
+            };
+            // Nobody hears it when the service has ended.
+            let _ = failed.send(error);
+        })
+        .map_err(Error::Thread)
+    };
+    let this = Arc::clone(state);
+    part(
+        "prompts",
+        Box::new(move |open| {
+            let table = this.calibrations.table();
+            let known = match table {
+                Some(table) if prompts.is_empty() => Known::ids(table),
+                _ => Known::new(prompts),
+            };
+            let _ = this.known.set(known);
+            if matches!(this.unknown, Policy::Pooled) {
+                this.calibrations.pooled();
+            }
+            let _ = open.send(());
+            Ok(())
+        }),
+    )?;
+    match reward {
+        None => {
+            let _ = state.reward.set(None);
+        }
+        Some((reward, jobs)) => {
+            let (named, metrics) = (Arc::downgrade(state), Arc::clone(&state.metrics));
+            let batching = state.settings.batching;
+            part(
+                "reward",
+                Box::new(move |open| {
+                    let mut reward = reward()?;
+                    if let Some(state) = named.upgrade() {
+                        let _ = state.reward.set(Some(reward.name().to_owned()));
+                    }
+                    let _ = open.send(());
+                    queue::work(reward.as_mut(), &jobs, batching, &metrics);
+                    Ok(())
+                }),
+            )?;
+        }
+    }
+    if let Some((roller, k, draws)) = roller {
+        part(
+            "policy",
+            Box::new(move |open| {
+                let mut roller = roller()?;
+                let _ = open.send(());
+                rolling::work(roller.as_mut(), k, &draws);
+                Ok(())
+            }),
+        )?;
+    }
+    Ok(opened)
+}
+
+fn start(what: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let thread = thread::Builder::new().name(format!("infalign-{what}"));
+    thread.spawn(work).map(drop)
+}
+
+/// Serves until `stop`, on a runtime of its own: what the program calls. `listening` is told the address when it is bound.
+///
+/// # Errors
+/// As [`Service::new`] and [`Service::serve`]; [`Error::Listen`].
+pub fn run(
+    settings: Settings,
+    parts: Parts,
+    listening: impl FnOnce(std::net::SocketAddr),
+    stop: impl Future<Output = ()> + Send,
+) -> Result<()> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if settings.threads > 0 {
+        runtime.worker_threads(settings.threads);
+    }
+    let runtime = runtime.enable_all().build().map_err(Error::Thread)?;
+    let address = settings.listen;
+    let service = Service::new(settings, parts)?;
+    let outcome = runtime.block_on(async {
+        let refused = |source| Error::Listen {
+            address: address.to_string(),
+            source,
+        };
+        let listener = listen(address).map_err(refused)?;
+        listening(listener.local_addr().map_err(refused)?);
+        service.serve(listener, stop).await
+    });
+    // Connections that outlived the time of grace are not waited for.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Connections that the system keeps until they are taken. Trainers open thousands at once, one to a sample; those that find no room try again only
+/// a second later.
+const BACKLOG: u32 = 4096;
+
+fn listen(address: std::net::SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// A switch that ends a service from any thread, such as a handler of signals, and the future that it ends it by.
+pub fn switch() -> (Switch, impl Future<Output = ()> + Send) {
+    let (send, receive) = tokio::sync::watch::channel(false);
+    let stopped = async move {
+        let mut receive = receive;
+        if receive.wait_for(|stopped| *stopped).await.is_err() {
+            // The switch is gone, so nobody will use it.
+            std::future::pending::<()>().await;
+        }
+    };
+    (Switch(send), stopped)
+}
+
+/// Ends a service.
+#[derive(Debug, Clone)]
+pub struct Switch(tokio::sync::watch::Sender<bool>);
+
+impl Switch {
+    /// Ends it; a second time does nothing.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+}
