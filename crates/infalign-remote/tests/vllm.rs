@@ -1,21 +1,36 @@
-//! A real vLLM: sampling by text, tokens and messages, log-probabilities of what was sampled, a server that is killed and comes back. It runs
-//! where `INFALIGN_VLLM` is the address of one that may be asked (`tests/interop/vllm/run.sh` serves a tiny policy), and is skipped elsewhere.
+//! A real vLLM, where `tests/interop/vllm/run.sh` serves tiny models; skipped elsewhere.
+//!
+//! | variable | what it names |
+//! |---|---|
+//! | `INFALIGN_VLLM` | the address of a policy |
+//! | `INFALIGN_VLLM_REWARD` | the address of a reward model |
+//! | `INFALIGN_VLLM_RESTART` | a command that kills the policy's server and starts it again |
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use std::{collections::BTreeMap, convert::Infallible};
+use std::{collections::BTreeMap, convert::Infallible, env, process::Command};
 
 use infalign_data::{Message, Turns};
 use infalign_remote::{
     Client, Endpoint, LikelihoodJob, LogProbsOf, Patience, Prompt, PromptForm, RemotePolicy,
     Rollout, Sampling,
+    reward::{Asked, Probe, RemoteReward},
 };
 
+fn variable(name: &str) -> Option<String> {
+    let value = env::var(name).ok();
+    if value.is_none() {
+        eprintln!("skipped: {name} is not set");
+    }
+    value
+}
+
 fn policy() -> Option<RemotePolicy> {
-    let Ok(address) = std::env::var("INFALIGN_VLLM") else {
-        eprintln!("skipped: INFALIGN_VLLM names no server");
-        return None;
+    let endpoint = Endpoint::parse(&variable("INFALIGN_VLLM")?).unwrap();
+    let patience = Patience {
+        tries: 200, // a server that starts again takes as long as it takes
+        ..Patience::default()
     };
-    let client = Client::new(Endpoint::parse(&address).unwrap(), Patience::default()).unwrap();
+    let client = Client::new(endpoint, patience).unwrap();
     Some(RemotePolicy::open(client, None).unwrap())
 }
 
@@ -122,4 +137,62 @@ fn log_probabilities_of_given_tokens_are_those_of_sampling() {
             assert!((a - b).abs() < 1e-4, "{a} and {b}");
         }
     }
+}
+
+#[test]
+fn a_server_that_is_killed_and_comes_back_loses_no_prompt() {
+    let (Some(policy), Some(restart)) = (policy(), variable("INFALIGN_VLLM_RESTART")) else {
+        return;
+    };
+    let mut all: BTreeMap<String, Rollout> = BTreeMap::new();
+    let mut missing = Vec::new();
+    let each = |end: Result<Rollout, infalign_remote::MissingPrompt>| {
+        match end {
+            Ok(rollout) => {
+                assert_eq!(rollout.responses.len(), 8);
+                assert!(all.insert(rollout.prompt_id.clone(), rollout).is_none());
+            }
+            Err(lost) => missing.push(lost.prompt_id),
+        }
+        if all.len() == 100 {
+            assert!(Command::new("sh").args(["-c", &restart]).status()?.success());
+        }
+        Ok::<_, std::io::Error>(())
+    };
+    policy.sample(texts(400), 8, &sampling(), each).unwrap();
+    assert_eq!((all.len(), missing), (400, Vec::new()));
+}
+
+#[test]
+fn rewards_are_the_models_own_numbers_by_every_way() {
+    let Some(address) = variable("INFALIGN_VLLM_REWARD") else {
+        return;
+    };
+    let asked = |response| Asked {
+        prompt_id: "p",
+        prompt: "the cat ",
+        response,
+        answer: None,
+    };
+    let asked = ["sat on the mat", "ran", "x", "flew over the old roof", "sat on the mat"].map(asked);
+    let rewards = |text: &str| {
+        let spec = text.parse().unwrap();
+        let open = RemoteReward::open(&spec, None, Patience::default(), &Probe::default());
+        let open = open.unwrap_or_else(|e| panic!("{text}: {e}"));
+        assert_eq!(open.caveat(), None);
+        open.rewards(&asked).unwrap()
+    };
+    let classify = rewards(&format!("vllm:{address}"));
+    assert_eq!(classify[0], classify[4]);
+    assert!(classify[..4].iter().any(|r| !(0.0..=1.0).contains(r)));
+    let near = |other: Vec<f32>| {
+        for (a, b) in classify.iter().zip(other) {
+            assert!((a - b).abs() < 1e-3, "{a} and {b}"); // batches sum in other orders; rewards are near 50
+        }
+    };
+    near(rewards(&address)); // detected
+    near(rewards(&format!("vllm-pooling:{address}")));
+    near(rewards(&format!("vllm:{address}:single")));
+    assert_eq!(rewards(&format!("vllm:{address}:chat")).len(), 5);
+    assert_eq!(rewards(&format!("vllm-score:{address}")).len(), 5);
 }

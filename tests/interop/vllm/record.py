@@ -79,6 +79,8 @@ def main() -> None:
     vllm, models, out = map(Path, sys.argv[1:])
     servers = {name: Server(vllm, models, name) for name in ("policy", "reward")}
     try:
+        for server in servers.values():
+            server.start()
         for name, server in servers.items():
             print(f"{name}: answers after {server.wait():.0f} s", flush=True)
         record({name: server.url for name, server in servers.items()}, models, out)

@@ -1,9 +1,14 @@
-"""Starts vLLM on the tiny models, waits until it answers, kills it."""
+"""Starts vLLM on the tiny models, waits until it answers, kills it.
 
+Run:  python servers.py VLLM FOLDER NAME          kills FOLDER/NAME's server and starts it again, without waiting for it
+"""
+
+import contextlib
 import json
 import os
 import signal
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -21,35 +26,35 @@ class Server:
     """A `vllm serve` of models.py's FOLDER/NAME, known as NAME."""
 
     def __init__(self, vllm: Path, folder: Path, name: str) -> None:
+        self.pid = folder / f"{name}.pid"
         self.url = f"http://127.0.0.1:{PORTS[name]}"
         self.log = folder / f"{name}.log"
         further = ["--runner", "pooling"] if name == "reward" else []
         self.command = [str(vllm), "serve", str(folder / name), "--served-model-name", name, "--host", "127.0.0.1", "--port", str(PORTS[name]),
                         "--max-model-len", "256", "--dtype", "float32", "--enforce-eager", "--max-num-seqs", "64", *further]  # fmt: skip
-        self.start()
 
     def start(self) -> None:
         with open(self.log, "a") as log:
-            self.process = subprocess.Popen(self.command, env=os.environ | ENVIRONMENT, stdout=log, stderr=log, start_new_session=True)
+            process = subprocess.Popen(self.command, env=os.environ | ENVIRONMENT, stdout=log, stderr=log, start_new_session=True)
+        self.pid.write_text(str(process.pid))
 
     def wait(self) -> float:
         """Seconds until it answers."""
         begin = time.perf_counter()
         while time.perf_counter() - begin < START_S:
-            if self.process.poll() is not None:
-                raise SystemExit(f"vLLM ended with {self.process.returncode}; the end of its log:\n{self.log.read_text()[-3000:]}")
             try:
                 urllib.request.urlopen(self.url + "/health", timeout=5)
                 return time.perf_counter() - begin
             except OSError:
                 time.sleep(0.5)
-        raise SystemExit(f"vLLM did not answer within {START_S} s: {self.log}")
+        raise SystemExit(f"vLLM did not answer within {START_S} s; the end of its log:\n{self.log.read_text()[-3000:]}")
 
     def kill(self) -> None:
-        """The server and its engine, which is a process of its own."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        """The server and its engine, which is a process of its own, of the same group."""
+        if self.pid.exists():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(int(self.pid.read_text()), signal.SIGKILL)
+            self.pid.unlink()
 
 
 def ask(url: str, path: str, body: object = None) -> tuple[int, object]:
@@ -65,3 +70,9 @@ def ask(url: str, path: str, body: object = None) -> tuple[int, object]:
         return status, json.loads(text)
     except ValueError:
         return status, text
+
+
+if __name__ == "__main__":
+    again = Server(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    again.kill()
+    again.start()
