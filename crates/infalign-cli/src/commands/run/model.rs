@@ -45,7 +45,7 @@ pub(super) fn run(job: &Job<'_>) -> Result<()> {
     if job.dry {
         return dry(job, &config, &device);
     }
-    let name = name(job);
+    let name = name(job.config, job.place);
     let existing = if job.place.overwrite {
         Existing::Overwrite
     } else {
@@ -129,14 +129,13 @@ fn trained(typed: &[String], config: &Config) -> Result<BTreeMap<String, String>
 }
 
 /// The configuration's name, else the embedded task's.
-fn name(job: &Job<'_>) -> String {
-    let stem = job
-        .config
+pub(in crate::commands) fn name(config: Option<&Path>, place: &Place) -> String {
+    let stem = config
         .and_then(Path::file_name)
         .and_then(|n| n.to_str())
         .and_then(|n| n.split('.').next())
         .filter(|s| !s.is_empty());
-    match &job.place.name {
+    match &place.name {
         Some(name) => name.clone(),
         None => stem.unwrap_or(config::TAVERN).to_owned(),
     }
