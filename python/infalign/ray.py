@@ -70,7 +70,7 @@ def calibrate(
         out: a folder that all machines see.
         generate: what `map_batches` takes, a function or a class: a batch of columns to {"responses": K strings per row}.
         reward: the same: a batch with `responses` to {"rewards": a number for each of them, per row}.
-        generate_options: arguments of `map_batches` for it: `concurrency`, `num_gpus`, `memory`, `fn_constructor_kwargs`, …;
+        generate_options: arguments of `map_batches` for it: `compute`, `num_gpus`, `memory`, `fn_constructor_kwargs`, …;
             `batch_size` prompts go to a call, 64 unless told.
         reward_options: the same for `reward`.
         base_policy: whose rewards they are, and
@@ -104,7 +104,9 @@ def calibrate(
         data: Any = ray.data.from_items([{"shard": str(source)} for source in missing], override_num_blocks=len(missing))
         for kind, given, options in steps:
             if isinstance(given.get("call"), type):  # an object that is made once per worker
-                data = data.map_batches(kind, batch_size=1, fn_constructor_kwargs=given, **{"concurrency": 1, **options})
+                if "concurrency" not in options:  # as Ray calls it before 2.51
+                    options.setdefault("compute", ray.data.ActorPoolStrategy(size=1))
+                data = data.map_batches(kind, batch_size=1, fn_constructor_kwargs=given, **options)
             else:
                 data = data.map_batches(kind(**given).__call__, batch_size=1, **options)
         data.materialize()

@@ -6,6 +6,7 @@ mod loose;
 mod machine;
 mod reward;
 mod run;
+mod serve;
 mod training;
 
 use std::{num::NonZero, path::PathBuf};
@@ -19,6 +20,7 @@ pub(crate) use loose::{Calibrate, Evaluate};
 pub(crate) use machine::Machine;
 pub(crate) use reward::{Reward, RewardCommand, RewardEval, RewardTrain};
 pub(crate) use run::{Config, ConfigAction, Distill, Place, Report, Run, Stage};
+pub(crate) use serve::{Label, Serve, Unknown as UnknownPrompts};
 pub(crate) use training::{Pretrain, Sft, Training};
 
 /// Inference-aware alignment of language models.
@@ -49,6 +51,7 @@ pub(crate) enum Command {
     Distill(Box<Distill>),
     Evaluate(Box<Evaluate>),
     Report(Report),
+    Serve(Box<Serve>),
     Config(Config),
     Data(Data),
     Design(Design),

@@ -5,7 +5,7 @@ use std::{io, panic::PanicHookInfo, path::PathBuf};
 use infalign_data::Kind;
 
 /// A result of a command.
-pub type Result<T> = core::result::Result<T, Error>;
+pub type Result<T, E = Error> = core::result::Result<T, E>;
 
 /// Why a command stopped.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +31,18 @@ pub enum Error {
     /// A reward.
     #[error(transparent)]
     Reward(#[from] infalign_reward::Error),
+    /// A policy behind HTTP.
+    #[error(transparent)]
+    Remote(#[from] infalign_remote::Error),
+    /// The reward service.
+    #[error(transparent)]
+    Serve(#[from] infalign_serve::Error),
     /// A run was asked to stop, and has saved.
     #[error("{0}")]
     Interrupted(String),
+    /// Prompts that a server left without responses.
+    #[error("{0}")]
+    Unanswered(String),
     /// A run directory that another process holds.
     #[error("{0}")]
     Busy(String),
@@ -69,7 +78,9 @@ impl Error {
             Self::Training(error) => code(error.kind()),
             Self::Pipeline(error) => code(error.kind()),
             Self::Reward(error) => code(error.kind()),
-            Self::Busy(_) => 1,
+            Self::Remote(error) => code(error.kind()),
+            Self::Serve(error) => code(error.kind()),
+            Self::Busy(_) | Self::Unanswered(_) => 1,
             Self::Interrupted(_) => INTERRUPTED,
             Self::Report(infalign_report::Error::Format { .. }) => 2,
             Self::Report(_) | Self::Output(_) => 1,

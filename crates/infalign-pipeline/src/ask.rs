@@ -139,7 +139,7 @@ fn file(path: &std::path::Path, folder: Option<&Folder>) -> Result<Vec<Question>
 }
 
 /// A text as it is, with the tokens that the tokenizer puts before it; a conversation as the template writes it. Without a folder there are no tokens.
-fn question(
+pub(crate) fn question(
     id: &str,
     prompt: &Turns,
     answer: Option<String>,

@@ -88,10 +88,7 @@ impl Error {
             Self::Training(e) => e.kind(),
             Self::Reward(e) => e.kind(),
             Self::Tavern(e) => e.kind(),
-            Self::Remote(
-                infalign_remote::Error::Server(_) | infalign_remote::Error::Start { .. },
-            ) => Kind::Environment,
-            Self::Remote(_) => Kind::User,
+            Self::Remote(e) => e.kind(),
             Self::Report(_) | Self::Interrupted { .. } | Self::Unanswered { .. } => {
                 Kind::Environment
             }

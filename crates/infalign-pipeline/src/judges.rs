@@ -50,7 +50,9 @@ impl Judge {
         fitted: &Path,
         device: &Device,
     ) -> Result<Self> {
-        let opening = Opening::new(device.clone());
+        let mut opening = Opening::new(device.clone());
+        opening.remote.patience.most_in_flight = config.server.in_flight;
+        opening.remote.verdicts = Some(fitted.with_file_name("verdicts"));
         let reward: Box<dyn Reward> = match text {
             GOLD => Box::new(Gold),
             FIT => Box::new(ModelReward::open(fitted, Dress::Auto, false, device)?),
@@ -63,6 +65,11 @@ impl Judge {
             name: if text == FIT { "proxy" } else { text }.to_owned(),
             reward,
         })
+    }
+
+    /// The reward itself.
+    pub(crate) fn into_reward(self) -> Box<dyn Reward> {
+        self.reward
     }
 
     /// What decides its values.

@@ -14,6 +14,7 @@ mod estimate;
 mod judges;
 mod run;
 mod seeds;
+mod served;
 mod stages;
 mod variants;
 
@@ -21,5 +22,6 @@ pub use config::Config;
 pub use error::{Error, Result};
 pub use estimate::{Estimated, Stage, estimate};
 pub use run::{Around, Finished, Until, run};
+pub use served::{BaseDraws, Calibrated};
 pub use stages::{distill::Distilled, handover::HandedOver};
 pub use variants::Variant;

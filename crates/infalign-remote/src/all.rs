@@ -144,10 +144,7 @@ impl<'c, J> UnderWay<'c, J> {
             reply: None,
             to: self.outbox.clone(),
         };
-        let Some(runtime) = self.client.runtime() else {
-            return;
-        };
-        let task = runtime.spawn(async move {
+        let task = self.client.handle.spawn(async move {
             envelope.send(wire.exchange(&request, time).await);
         });
         let task = task.abort_handle();

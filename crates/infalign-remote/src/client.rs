@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::{
     endpoint::Endpoint,
@@ -19,6 +19,8 @@ use crate::{
 pub struct Client {
     pub(crate) wire: Arc<Wire>,
     pub(crate) patience: Patience,
+    /// Of `runtime`.
+    pub(crate) handle: Handle,
     pace: Mutex<Pace>,
     /// Always there until `drop`.
     runtime: Option<Runtime>,
@@ -44,6 +46,7 @@ impl Client {
             wire: Arc::new(Wire::new(endpoint, patience.reply_bytes)?),
             pace: Mutex::new(Pace::new(patience.most_in_flight)),
             patience,
+            handle: runtime.handle().clone(),
             runtime: Some(runtime),
         })
     }
@@ -98,10 +101,6 @@ impl Client {
 
     pub(crate) fn pace(&self) -> MutexGuard<'_, Pace> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn runtime(&self) -> Option<&Runtime> {
-        self.runtime.as_ref()
     }
 }
 

@@ -1,5 +1,7 @@
 //! What can be wrong before anything is sent: each error names what was given and the remedy, never a key.
 
+use infalign_data::Kind;
+
 use crate::fault::GivenUp;
 
 /// A result of this crate.
@@ -64,6 +66,17 @@ pub enum Error {
     /// The server refused what it would refuse every time, or did not answer.
     #[error(transparent)]
     Server(GivenUp),
+}
+
+impl Error {
+    /// Whose move it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Start { .. } | Self::Server(_) => Kind::Environment,
+            _ => Kind::User,
+        }
+    }
 }
 
 /// The most names in a message.

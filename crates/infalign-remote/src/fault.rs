@@ -72,13 +72,14 @@ impl Fault {
         }
     }
 
-    /// Whether the server will answer every other job in the same way: the key or the address is wrong.
+    /// Whether the server will answer every other job in the same way: the key, the model or the address is wrong. Not 403, which services also
+    /// answer to a prompt that they do not like.
     #[must_use]
     pub fn is_for_all(&self) -> bool {
         matches!(
             self,
             Self::Status {
-                status: 300..=399 | 401 | 403 | 404 | 405,
+                status: 300..=399 | 401 | 404 | 405,
                 ..
             }
         )
@@ -191,6 +192,7 @@ mod tests {
             (status(408, ""), true, false, false),
             (status(400, ""), false, false, false),
             (status(401, ""), false, false, true),
+            (status(403, ""), false, false, false),
             (status(404, ""), false, false, true),
             (status(422, ""), false, false, false),
             (status(307, ""), false, false, true),

@@ -12,8 +12,8 @@ const SHARED: usize = 16;
 const SHORTEST: usize = 5;
 /// The most characters of a message.
 const LONGEST: usize = 240;
-/// What is looked at of a message: a server may say megabytes.
-const LOOKED_AT: usize = 4096;
+/// What is looked at of a message: a server may say megabytes, and each place is looked up in what was sent.
+const LOOKED_AT: usize = 512;
 const GAP: &str = "[…]";
 
 /// What the body of a refusal says, where it says anything.
@@ -29,14 +29,14 @@ pub(crate) fn message(reply: &[u8], key: Option<&str>, sent: Option<&Value>) -> 
 pub(crate) fn cleaned(message: &str, key: Option<&str>, sent: Option<&Value>) -> String {
     let text: String = message.chars().take(LOOKED_AT).collect();
     let mut text = match key {
-        Some(key) => text.replace(key, GAP),
+        Some(key) => without(&text.replace(key, GAP), key),
         None => text,
     };
     if let Some(sent) = sent {
         let mut texts = Vec::new();
         gather(sent, &mut texts);
         for sent in texts {
-            text = without(&text, sent);
+            text = without(&text, &sent);
         }
     }
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -61,9 +61,18 @@ fn spoken(value: &Value) -> String {
     }
 }
 
-fn gather<'v>(value: &'v Value, texts: &mut Vec<&'v str>) {
+/// The texts of a request, plain and as JSON escapes them; lists of numbers, which may be a prompt's tokens.
+fn gather(value: &Value, texts: &mut Vec<String>) {
     match value {
-        Value::String(text) => texts.push(text),
+        Value::String(text) => {
+            texts.push(text.clone());
+            let escaped = value.to_string();
+            texts.push(escaped.trim_matches('"').to_owned());
+        }
+        Value::Array(all) if all.iter().all(Value::is_number) => {
+            let numbers: Vec<String> = all.iter().map(Value::to_string).collect();
+            texts.extend([",", ", "].map(|between| numbers.join(between)));
+        }
         Value::Array(all) => all.iter().for_each(|v| gather(v, texts)),
         Value::Object(fields) => fields
             .iter()
@@ -124,6 +133,17 @@ mod tests {
         assert_eq!(message(b"\xff\xfe", None, None).chars().count(), 2);
         assert_eq!(at(json!("x".repeat(9999))).chars().count(), LONGEST);
         assert_eq!(at(json!({"other": 1})), "");
+    }
+
+    #[test]
+    fn neither_escapes_nor_tokens_are_repeated() {
+        let sent =
+            json!({"prompt": "a\nb\nc\nd\ne\nf\ng\nh", "ids": [101, 2023, 2003, 1037, 3231]});
+        let say = |text: &str| cleaned(text, None, Some(&sent));
+        assert_eq!(say(r"no a\nb\nc\nd\ne\nf\ng\nh"), "no […]");
+        assert_eq!(say("no [101, 2023, 2003, 1037, 3231]"), "no [[…]]");
+        assert_eq!(say("no [101,2023,2003,1037,3231]"), "no [[…]]");
+        assert_eq!(say("the limit is 2048 tokens"), "the limit is 2048 tokens");
     }
 
     #[test]

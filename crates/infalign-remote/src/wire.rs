@@ -21,6 +21,8 @@ use crate::{
 const REFUSAL_BYTES: usize = 64 << 10;
 /// The most time for a connection: a host that is off does not answer at all.
 const CONNECT: Duration = Duration::from_secs(30);
+/// How long a connection is kept without use: uvicorn, under most servers of models, closes it after 5 s, and a request may be on its way then.
+const IDLE: Duration = Duration::from_secs(4);
 
 /// What is asked of a server.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,7 +75,8 @@ impl Wire {
             .tls_backend_preconfigured(tls()?)
             .redirect(reqwest::redirect::Policy::none())
             .tcp_nodelay(true)
-            .connect_timeout(CONNECT);
+            .connect_timeout(CONNECT)
+            .pool_idle_timeout(IDLE);
         if endpoint.is_loopback() {
             http = http.no_proxy();
         }

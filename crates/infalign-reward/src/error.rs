@@ -17,6 +17,9 @@ pub enum Error {
     /// A file behind a reward.
     #[error(transparent)]
     Data(#[from] infalign_data::Error),
+    /// A server, or a judge.
+    #[error(transparent)]
+    Remote(#[from] infalign_remote::reward::Error),
     /// A kind of reward that does not exist.
     #[error("unknown reward `{given}`{}; known are {known}", nearest.as_ref().map_or_else(String::new, |n| format!(": did you mean `{n}`?")))]
     Unknown {
@@ -150,6 +153,7 @@ impl Error {
         match self {
             Self::Model(error) => error.kind(),
             Self::Data(error) => error.kind(),
+            Self::Remote(error) => error.kind(),
             Self::Bug { .. } => Kind::Bug,
             _ => Kind::User,
         }

@@ -8,12 +8,13 @@ use std::{
 };
 
 use infalign_lm::Device;
+use infalign_remote::reward::{JudgeSpec, RemoteRewardSpec};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    AnswerReward, Dress, ExecLimits, ExecReward, LengthReward, LexiconReward, ModelReward, Over,
-    PatternReward, Result, Reward, SumReward, Term, answer, exec, length, lexicon, model, pattern,
-    sum,
+    AnswerReward, Dress, ExecLimits, ExecReward, JudgeReward, LengthReward, LexiconReward,
+    ModelReward, Over, PatternReward, RemoteOpening, Result, Reward, ServerReward, SumReward, Term,
+    answer, exec, length, lexicon, model, pattern, remote, sum,
 };
 
 /// One line of the registry: what a user types and what they get.
@@ -38,6 +39,8 @@ pub const REGISTRY: &[Entry] = &[
     pattern::COUNT,
     answer::ENTRY,
     exec::ENTRY,
+    remote::SERVER,
+    remote::JUDGE,
     sum::ENTRY,
 ];
 
@@ -76,6 +79,10 @@ pub enum RewardSpec {
         /// A program with its arguments.
         command: String,
     },
+    /// `[KIND:]http://HOST:PORT[:OPTION…][#MODEL]`
+    Server(RemoteRewardSpec),
+    /// `judge:http://HOST:PORT[#MODEL]`
+    Judge(JudgeSpec),
     /// `sum(W*REWARD + …)`
     Sum(Vec<Term>),
 }
@@ -87,6 +94,8 @@ pub struct Opening {
     pub device: Device,
     /// The patience with programs.
     pub exec: ExecLimits,
+    /// What servers are asked with.
+    pub remote: RemoteOpening,
 }
 
 impl Opening {
@@ -96,6 +105,7 @@ impl Opening {
         Self {
             device,
             exec: ExecLimits::default(),
+            remote: RemoteOpening::default(),
         }
     }
 }
@@ -115,6 +125,8 @@ impl RewardSpec {
             Self::Pattern { pattern, count } => Box::new(PatternReward::new(pattern, *count)?),
             Self::Answer => Box::new(AnswerReward),
             Self::Exec { command } => Box::new(ExecReward::open(command, with.exec)?),
+            Self::Server(spec) => Box::new(ServerReward::open(spec, &with.remote)?),
+            Self::Judge(spec) => Box::new(JudgeReward::open(spec, &with.remote)?),
             Self::Sum(terms) => {
                 let open = |term: &Term| Ok((term.weight, term.reward.open(with)?));
                 let parts: Result<Vec<_>> = terms.iter().map(open).collect();
@@ -136,7 +148,12 @@ impl RewardSpec {
                     term.reward = term.reward.within(directory);
                 }
             }
-            Self::Length | Self::Pattern { .. } | Self::Answer | Self::Exec { .. } => {}
+            Self::Length
+            | Self::Pattern { .. }
+            | Self::Answer
+            | Self::Exec { .. }
+            | Self::Server(_)
+            | Self::Judge(_) => {}
         }
         spec
     }
@@ -160,6 +177,8 @@ impl fmt::Display for RewardSpec {
             }
             Self::Answer => f.write_str("answer"),
             Self::Exec { command } => write!(f, "exec:{command}"),
+            Self::Server(spec) => spec.fmt(f),
+            Self::Judge(spec) => spec.fmt(f),
             Self::Sum(terms) => {
                 f.write_str("sum(")?;
                 for (n, term) in terms.iter().enumerate() {

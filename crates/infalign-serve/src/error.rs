@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use infalign_data::Kind;
+
 /// Result of starting and running the service.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -56,4 +58,15 @@ pub enum Error {
         /// "reward" or "policy".
         what: &'static str,
     },
+}
+
+impl Error {
+    /// Whose move it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Listen { .. } | Self::Thread(_) | Self::Broken { .. } => Kind::Environment,
+            _ => Kind::User,
+        }
+    }
 }

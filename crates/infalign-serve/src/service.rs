@@ -61,7 +61,7 @@ impl Service {
         let (queue, jobs) = Queue::new(settings.batching.queue);
         let queue = Arc::new(queue);
         let phi = Phi {
-            transform: Arc::clone(&settings.transform),
+            transform: settings.transform.clone(),
             procedure: settings.procedure.clone(),
             kl: None,
         };

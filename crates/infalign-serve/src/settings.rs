@@ -23,8 +23,8 @@ pub struct Settings {
     pub tokens: Tokens,
     /// Certificate and key; without, plain HTTP.
     pub tls: Option<Tls>,
-    /// Φ.
-    pub transform: Arc<dyn Transform>,
+    /// Φ; `None` hands raw rewards on as they are, for trainers of ordinary RLHF.
+    pub transform: Option<Arc<dyn Transform>>,
     /// What Φ is for; only shown.
     pub procedure: Option<Arc<dyn Procedure>>,
     /// How ranks become calibrated rewards.
@@ -64,7 +64,7 @@ impl Default for Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8100)),
             tokens: Tokens::default(),
             tls: None,
-            transform: Arc::new(Identity),
+            transform: Some(Arc::new(Identity)),
             procedure: None,
             rule: RankRule::MidRank,
             labels: Labels::PromptId,

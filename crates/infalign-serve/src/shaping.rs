@@ -14,6 +14,9 @@ use infalign::{
 
 use crate::fault::Fault;
 
+/// The form without a Φ, as it is typed.
+const RAW: &str = "raw";
+
 /// A reward in three forms.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Shaped {
@@ -25,7 +28,8 @@ pub(crate) struct Shaped {
 /// What is applied to every reward.
 #[derive(Debug)]
 pub(crate) struct Phi {
-    pub(crate) transform: Arc<dyn Transform>,
+    /// Φ; `None` hands raw rewards on as they are, for trainers of ordinary RLHF.
+    pub(crate) transform: Option<Arc<dyn Transform>>,
     pub(crate) procedure: Option<Arc<dyn Procedure>>,
     /// The budget in nats, where `optimal` was solved for one.
     pub(crate) kl: Option<f64>,
@@ -38,7 +42,18 @@ impl Phi {
         Shaped {
             raw,
             calibrated,
-            transformed: transform::reward(self.transform.as_ref(), calibrated, row.len()),
+            transformed: match &self.transform {
+                Some(phi) => transform::reward(phi.as_ref(), calibrated, row.len()),
+                None => raw.into(),
+            },
+        }
+    }
+
+    /// Its text; `raw` without a Φ.
+    pub(crate) fn text(&self) -> String {
+        match &self.transform {
+            Some(phi) => phi.to_string(),
+            None => RAW.to_owned(),
         }
     }
 
@@ -56,6 +71,13 @@ impl Phi {
             Ok(None) => None,
             Err(error) => return Err(wrong(error)),
         };
+        if transform == RAW {
+            return Ok(Self {
+                transform: None,
+                procedure,
+                kl: None,
+            });
+        }
         let (transform, kl): (Arc<dyn Transform>, _) = match (
             TransformSpec::from_str(transform).map_err(wrong)?,
             kl,
@@ -79,7 +101,7 @@ impl Phi {
             }
         };
         Ok(Self {
-            transform,
+            transform: Some(transform),
             procedure,
             kl,
         })
@@ -147,7 +169,7 @@ mod tests {
         }
         let optimal = Phi::parse("optimal", Some("best-of:4"), Some(0.5)).unwrap();
         assert_eq!(
-            (optimal.transform.to_string().as_str(), optimal.kl),
+            (optimal.text().as_str(), optimal.kl),
             ("optimal", Some(0.5))
         );
     }

@@ -2,12 +2,8 @@
 
 Run:  INFALIGN_PROGRAM=target/release/infalign python run.py OUT
 
-| case | what is killed |
-|---|---|
-| functions | the task that rewards a shard |
-| class | the actor that rewards a shard |
-| again | nothing: the same call makes nothing again |
-| one shard gone | nothing: the same call makes that one again |
+A reward is a function (the task that has it is killed) or a class (the actor is killed). Then the same call again makes nothing again,
+and, with the files of one shard removed, only these.
 """
 
 import hashlib
@@ -112,14 +108,14 @@ def main():
         rows = {"prompt_id": [f"s{s}-p{p}" for p in range(PROMPTS)], "prompt": [f"prompt {s} {p}" for p in range(PROMPTS)]}
         pq.write_table(pa.table(rows), prompts / f"shard-{s:02}.parquet")
     expected = single()
-    context = ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    print(json.dumps({"ray": ray.__version__, "python": sys.version.split()[0], **{"address": context["address"] and "local"}}))
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    print(json.dumps({"ray": ray.__version__, "python": sys.version.split()[0]}))
     for case in ("functions", "class"):
         folder, killed = FOLDER / case, []
         folder.mkdir()
         threading.Thread(target=kill, args=(folder, killed), daemon=True).start()
         mark = Mark(folder)
-        given = {"reward": mark} if case == "functions" else {"reward": Reward, "reward_options": {"fn_constructor_args": [mark], "concurrency": 1}}
+        given = {"reward": mark} if case == "functions" else {"reward": Reward, "reward_options": {"fn_constructor_args": [mark]}}
         given.setdefault("reward_options", {})["batch_size"] = 10
         start = time.perf_counter()
         table = calibrate(prompts, folder / "out", generate=generate, **given)

@@ -6,6 +6,9 @@ use clap::{ArgGroup, ValueEnum};
 
 use super::{Format, machine::Machine};
 
+/// The heading of the flags that go with a server.
+const SERVER: &str = "Server";
+
 /// Samples responses from a language model.
 ///
 /// Every response has a seed of its own, made of --seed, its prompt's id and its index: its text does not depend on batch size, threads or the
@@ -16,13 +19,29 @@ use super::{Format, machine::Machine};
   infalign sample --model stories \"Once upon a time\"
   infalign sample --model Qwen2.5-0.5B-Instruct --chat --temperature 0 \"What is a quantile?\"
   infalign sample --model tiny --prompts prompts.jsonl --n 100 --seed 1 > rollouts.jsonl
+  infalign sample --policy http://localhost:8000 --prompts prompts.jsonl --n 100 --out rollouts.parquet
 
 Where you say nothing, the temperature, top-k, top-p, min-p and most tokens of the model's
 generation_config.json are taken; what is taken is told on standard error.")]
 pub(crate) struct Sample {
     /// The model's folder.
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) model: PathBuf,
+    #[arg(long, value_name = "FOLDER", required_unless_present = "policy")]
+    pub(crate) model: Option<PathBuf>,
+    /// A policy behind HTTP in place of a model: the address of a server that speaks OpenAI's protocol; #NAME says which of its models.
+    #[arg(long, value_name = "http://…", conflicts_with_all = ["model", "adapter", "memory", "truncate", "max_batch", "dress"])]
+    pub(crate) policy: Option<String>,
+    /// Requests on the way at most; fewer where the server is slow.
+    #[arg(long, value_name = "N", default_value_t = 64, requires = "policy", help_heading = SERVER)]
+    pub(crate) in_flight: usize,
+    /// Seconds for a prompt with all tries.
+    #[arg(long, value_name = "X", default_value_t = 3600.0, requires = "policy", help_heading = SERVER)]
+    pub(crate) deadline: f64,
+    /// What the server is: vllm, sglang, llama.cpp, openai. Default: it is detected.
+    #[arg(long, value_name = "KIND", requires = "policy", help_heading = SERVER)]
+    pub(crate) dialect: Option<String>,
+    /// A Parquet shard for the responses of a server. The same command asks only for what is missing there.
+    #[arg(long, value_name = "FILE", requires = "policy", help_heading = SERVER)]
+    pub(crate) out: Option<PathBuf>,
     /// A folder with a LoRA adapter, merged into the model.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) adapter: Option<PathBuf>,

@@ -14,6 +14,7 @@ mod reward;
 mod run;
 mod sample;
 mod score;
+mod serve;
 mod sft;
 mod shell;
 mod simulate;
@@ -44,6 +45,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         }
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Serve(args) => serve::run_service(&args),
         Command::Config(args) => config::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Design(design) => design::run(&design),

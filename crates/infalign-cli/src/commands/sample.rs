@@ -1,6 +1,7 @@
 //! `infalign sample`: responses of a language model to prompts.
 
 mod defaults;
+pub(super) mod server;
 mod sinks;
 
 use std::{
@@ -34,8 +35,16 @@ struct Asked {
 }
 
 pub(super) fn run(args: &Sample) -> Result<()> {
+    if args.n == 0 {
+        return Err(Error::Usage("--n 0: give at least 1".to_owned()));
+    }
+    let model = match (&args.policy, &args.model) {
+        (Some(address), _) => return server::run(args, address),
+        (None, Some(model)) => model,
+        (None, None) => return Err(Error::Usage("give --model or --policy".to_owned())),
+    };
     let device = machine::open(&args.machine)?;
-    let folder = Folder::open(&args.model)?;
+    let folder = Folder::open(model)?;
     let mut settings = defaults::settings(args, &folder)?;
     settings.validate().map_err(infalign_lm::Error::from)?;
     let batching = Batching {
@@ -52,9 +61,6 @@ pub(super) fn run(args: &Sample) -> Result<()> {
         return Err(Error::Usage(
             "no prompt; give some, or a file of them with --prompts".to_owned(),
         ));
-    }
-    if args.n == 0 {
-        return Err(Error::Usage("--n 0: give at least 1".to_owned()));
     }
     check(&asked, &folder, args.truncate)?;
     settings.seed = args.seed;

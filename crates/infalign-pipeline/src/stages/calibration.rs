@@ -12,8 +12,8 @@ use crate::{
     ask::Question, config::Config, error::Result, judges::Judge, stages::rollouts::make_folder,
 };
 
-const REWARDS: &str = "rewards/training.parquet";
-const CALIBRATION: &str = "calibration.parquet";
+pub(crate) const REWARDS: &str = "rewards/training.parquet";
+pub(crate) const CALIBRATION: &str = "calibration.parquet";
 
 /// The training reward of all rollouts: (prompts, responses).
 pub(crate) fn rewards(

@@ -11,6 +11,7 @@ use infalign::{
 };
 use infalign_data::{Fingerprint, RewardRow, RolloutRow, RunDir, read_rewards, read_rollouts};
 use infalign_lm::{Sequence, score};
+use infalign_remote::RemotePolicy;
 use infalign_reward::FinalAnswer;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +20,7 @@ use super::{
     calibration::{rewarded, write as write_rewards},
     read_json,
     rollouts::{all_answered, sampling, whole},
-    source::Source,
+    source::{Source, told},
     train::Trained,
     write_json,
 };
@@ -183,8 +184,9 @@ fn figures(
     temperature: f32,
 ) -> Result<Figures> {
     let mut found = Figures::default();
-    let (Source::Model(policy), Source::Model(base)) = (policy, base) else {
-        return Ok(found);
+    let (policy, base) = match (policy, base) {
+        (Source::Model(policy), Source::Model(base)) => (policy, base),
+        (policy, base) => return likelihoods(policy, base, questions, rows, temperature),
     };
     let (policy, base) = (&*policy.decoder()?, &*base.decoder()?);
     for (q, row) in questions.iter().zip(rows) {
@@ -203,6 +205,29 @@ fn figures(
         found.kl.push(sum(|t| t.kl));
     }
     Ok(found)
+}
+
+/// What servers tell of responses: log-probabilities, where both sides can say them of the distribution that was sampled from; no exact KL.
+fn likelihoods(
+    policy: &Source,
+    base: &Source,
+    questions: &[Asked],
+    rows: &[RolloutRow],
+    temperature: f32,
+) -> Result<Figures> {
+    let untempered = temperature == 1.0;
+    let (Source::Server(policy), Source::Server(base), true) = (policy, base, untempered) else {
+        return Ok(Figures::default());
+    };
+    let told = |policy: &RemotePolicy| told(policy, questions, rows);
+    Ok(match (told(policy)?, told(base)?) {
+        (Some(policy), Some(base)) => Figures {
+            policy,
+            base,
+            kl: Vec::new(),
+        },
+        _ => Figures::default(),
+    })
 }
 
 /// Tokens of each response; its words, where a server did not tell its tokens.
@@ -356,7 +381,7 @@ fn responses<'a>(sampled: &'a Sampled, answers: Option<&'a [Vec<String>]>) -> Ve
             log_probs: f.policy.get(p).map(|policy| LogProbs {
                 policy,
                 base: &f.base[p],
-                exact_kl: Some(&f.kl[p]),
+                exact_kl: f.kl.get(p).map(Vec::as_slice),
             }),
             lengths: &sampled.lengths[p],
             truncated: &row.truncated,

@@ -22,7 +22,7 @@ use crate::{
     seeds::seed,
 };
 
-const FOLDER: &str = "reward-model";
+pub(crate) const FOLDER: &str = "reward-model";
 const JUDGED: &str = "annotated";
 const SUMMARY: &str = "reward-model/fit.json";
 /// Responses of each prompt that the embedded task's annotators compare.

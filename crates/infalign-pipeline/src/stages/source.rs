@@ -5,8 +5,8 @@ use std::path::Path;
 use infalign_data::{Fingerprint, RolloutRow, read_rollouts};
 use infalign_lm::{Decoder, Device, Folder, Head, sample::Sampling};
 use infalign_remote::{
-    Client, Dialect, Endpoint, Key, MissingPrompt, Patience, Prompt, PromptForm, RemotePolicy,
-    RemoteResponse, Rollout, SampleError,
+    Client, Dialect, Endpoint, Key, LikelihoodJob, MissingPrompt, Patience, Prompt, PromptForm,
+    RemotePolicy, RemoteResponse, Rollout, SampleError,
 };
 use infalign_train::rl::{self, Draws, draw};
 use serde_json::json;
@@ -237,7 +237,7 @@ fn asked(
         seed: sampling.seed,
         ..infalign_remote::Sampling::default()
     };
-    let mut missing: Vec<Missing> = Vec::new();
+    let mut lost = Vec::new();
     let asked = policy.sample(open, samples, &settings, |end| {
         match end {
             Ok(rollout) => {
@@ -245,14 +245,7 @@ fn asked(
                     found[at] = Some(row(&questions[at], rollout));
                 }
             }
-            Err(MissingPrompt {
-                prompt_id,
-                given_up,
-            }) => missing.push(Missing {
-                prompt_id,
-                tries: given_up.tries,
-                error: given_up.to_string(),
-            }),
+            Err(prompt) => lost.push(missing(prompt)),
         }
         Ok::<(), Error>(())
     });
@@ -271,7 +264,95 @@ fn asked(
     }
     match stopped {
         Some(error) => Err(error),
-        None => Ok(Drawn::Without(missing)),
+        None => Ok(Drawn::Without(lost)),
+    }
+}
+
+/// log p of every response by a server, in nats: (questions, samples). `None` where it cannot say, or does not know the responses' tokens.
+pub(crate) fn told(
+    policy: &RemotePolicy,
+    questions: &[Question],
+    rows: &[RolloutRow],
+) -> Result<Option<Vec<Vec<f64>>>> {
+    if rows.iter().any(|row| row.tokens.is_empty()) {
+        return Ok(None);
+    }
+    let at = |id: &str| questions.iter().position(|q| &*q.prompt.id == id);
+    let mut lost = Vec::new();
+    let mut prompts: Vec<Vec<u32>> = vec![Vec::new(); questions.len()];
+    let texts = questions
+        .iter()
+        .map(|q| (q.prompt.id.to_string(), q.turns.clone()));
+    let cut = policy.tokenise(texts, true, |end| {
+        match end {
+            Ok((id, tokens)) => {
+                if let Some(at) = at(&id) {
+                    prompts[at] = tokens;
+                }
+            }
+            Err(prompt) => lost.push(missing(prompt)),
+        }
+        Ok::<(), Error>(())
+    });
+    if unable(cut)? {
+        return Ok(None);
+    }
+    let mut found: Vec<Vec<f64>> = rows.iter().map(|r| vec![0.0; r.tokens.len()]).collect();
+    // A job's name is its place.
+    let jobs = rows.iter().enumerate().flat_map(|(p, row)| {
+        let prompt = &prompts[p];
+        row.tokens
+            .iter()
+            .enumerate()
+            .map(move |(n, tokens)| LikelihoodJob {
+                id: format!("{p}/{n}"),
+                prompt: prompt.clone(),
+                response: tokens.clone(),
+            })
+    });
+    let scored = policy.log_probs(jobs, |end| {
+        match end {
+            Ok(scored) => {
+                let place = scored
+                    .id
+                    .split_once('/')
+                    .map(|(p, n)| (p.parse(), n.parse()));
+                if let Some((Ok::<usize, _>(p), Ok::<usize, _>(n))) = place {
+                    found[p][n] = scored.log_probs.iter().sum();
+                }
+            }
+            Err(response) => lost.push(missing(response)),
+        }
+        Ok::<(), Error>(())
+    });
+    if unable(scored)? {
+        return Ok(None);
+    }
+    if lost.is_empty() {
+        return Ok(Some(found));
+    }
+    Err(Error::Unanswered {
+        of: rows.iter().map(|r| r.tokens.len()).sum(),
+        list: std::path::PathBuf::new(),
+        missing: lost,
+    })
+}
+
+/// Whether a server cannot do what was asked; other errors are errors.
+fn unable(ended: Result<(), SampleError<Error>>) -> Result<bool> {
+    match ended {
+        Ok(()) => Ok(false),
+        Err(SampleError::Remote(infalign_remote::Error::Unable { .. })) => Ok(true),
+        Err(SampleError::Remote(error)) => Err(error.into()),
+        Err(SampleError::Each(error)) => Err(error),
+    }
+}
+
+fn missing(prompt: MissingPrompt) -> Missing {
+    Missing {
+        tries: prompt.given_up.tries,
+        error: prompt.given_up.to_string(),
+        prompt_id: prompt.prompt_id,
     }
 }
 

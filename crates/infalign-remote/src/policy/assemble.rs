@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::VecDeque, rc::Rc};
 
 use super::{
     choice::Choices,
-    sample::{MissingPrompt, Prompt, RemoteResponse, Rollout},
+    sample::{MissingPrompt, Prompt, PromptForm, RemoteResponse, Rollout},
 };
 use crate::fault::GivenUp;
 
@@ -25,6 +25,7 @@ pub(super) struct Whole {
     responses: Vec<Option<RemoteResponse>>,
     missing: usize,
     tokens: Option<u64>,
+    prompt_tokens: Option<Vec<u32>>,
     /// It was handed over, whole or as missing: what comes later is dropped.
     ended: bool,
 }
@@ -57,8 +58,13 @@ impl<I: Iterator<Item = Prompt>> Blocks<I> {
                 }
                 return Some(block);
             }
+            let prompt = self.prompts.next()?;
             let whole = Rc::new(RefCell::new(Whole {
-                prompt: self.prompts.next()?,
+                prompt_tokens: match &prompt.form {
+                    PromptForm::Tokens(ids) => Some(ids.clone()),
+                    PromptForm::Text(_) | PromptForm::Messages(_) => None,
+                },
+                prompt,
                 responses: vec![None; self.n],
                 missing: self.n,
                 tokens: Some(0),
@@ -100,6 +106,7 @@ impl<I: Iterator<Item = Prompt>> Blocks<I> {
         }
         whole.missing -= got;
         whole.tokens = whole.tokens.zip(choices.tokens).map(|(a, b)| a + b);
+        whole.prompt_tokens = whole.prompt_tokens.take().or(choices.prompt_tokens);
         if got < block.count {
             self.queue.push_front(Block {
                 whole: block.whole.clone(),
@@ -113,6 +120,7 @@ impl<I: Iterator<Item = Prompt>> Blocks<I> {
         whole.ended = true;
         Some(Ok(Rollout {
             prompt_id: whole.prompt.id.clone(),
+            prompt_tokens: whole.prompt_tokens.take(),
             responses: whole.responses.drain(..).flatten().collect(),
             response_tokens: whole.tokens,
         }))

@@ -6,9 +6,13 @@
 //! | truncated | `finish_reason`: `length` yes; `stop`, `eos`, `eos_token`, `stop_sequence`, `tool_calls` no; anything else is no response |
 //! | log-probabilities | `logprobs.token_logprobs`, or `logprobs.content[].logprob` |
 //! | token ids | `token_ids`, or `logprobs.content[].id` |
+//! | the prompt's token ids | `prompt_token_ids`, of the reply or its first choice |
+//!
+//! Where `usage` counts other tokens than are listed, the lists have gaps (llama.cpp leaves out tokens that end within a character or belong to a
+//! stop text; hosted services hide reasoning). A sum over them would be no response's log-probability, so the lists are dropped.
 //!
 //! A choice whose index repeats or is out of range, a log-probability that is null, above 0 or not finite, lists of different lengths: the
-//! reply is wrong as a whole.
+//! reply is wrong as a whole; so is one of more tokens than were allowed, from a server that does not know the name of the limit.
 
 use serde_json::Value;
 
@@ -24,10 +28,12 @@ pub(super) struct Choices {
     pub(super) all: Vec<(usize, RemoteResponse)>,
     /// Tokens of the responses, where the server counts them.
     pub(super) tokens: Option<u64>,
+    /// The prompt's tokens, where the server tells them.
+    pub(super) prompt_tokens: Option<Vec<u32>>,
 }
 
-/// Reads a reply to a request for `asked` choices.
-pub(super) fn read(reply: &Value, asked: usize) -> Result<Choices, String> {
+/// Reads a reply to a request for `asked` choices of at most `length` tokens.
+pub(super) fn read(reply: &Value, asked: usize, length: usize) -> Result<Choices, String> {
     let listed = reply
         .get("choices")
         .and_then(Value::as_array)
@@ -53,12 +59,39 @@ pub(super) fn read(reply: &Value, asked: usize) -> Result<Choices, String> {
     if let Some(twice) = all.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         return Err(format!("choice {} is there twice", twice[0].0));
     }
+    let tokens = reply
+        .pointer("/usage/completion_tokens")
+        .and_then(Value::as_u64);
+    let most = all.len().saturating_mul(length) as u64;
+    if let Some(tokens) = tokens.filter(|tokens| *tokens > most) {
+        return Err(format!(
+            "{tokens} tokens where at most {most} were asked for: the server does not keep to the limit"
+        ));
+    }
+    let listed: Option<usize> = all.iter().map(|(_, response)| response.listed()).sum();
+    if tokens
+        .zip(listed)
+        .is_some_and(|(counted, listed)| counted != listed as u64)
+    {
+        for (_, response) in &mut all {
+            response.token_ids = None;
+            response.token_log_probs = None;
+        }
+    }
     Ok(Choices {
         all,
-        tokens: reply
-            .pointer("/usage/completion_tokens")
-            .and_then(Value::as_u64),
+        tokens,
+        prompt_tokens: match list(reply, "/prompt_token_ids")? {
+            Some(ids) => Some(tokens_of(ids)?),
+            None => list(reply, "/choices/0/prompt_token_ids")?
+                .map(|ids| tokens_of(ids))
+                .transpose()?,
+        },
     })
+}
+
+pub(super) fn tokens_of(ids: &[Value]) -> Result<Vec<u32>, String> {
+    ids.iter().map(token).collect()
 }
 
 fn response(choice: &Value) -> Result<RemoteResponse, String> {
@@ -75,7 +108,7 @@ fn response(choice: &Value) -> Result<RemoteResponse, String> {
     };
     let content = list(choice, "/logprobs/content")?;
     let token_ids = match list(choice, "/token_ids")? {
-        Some(ids) => Some(ids.iter().map(token).collect::<Result<Vec<_>, _>>()?),
+        Some(ids) => Some(tokens_of(ids)?),
         None => content
             .filter(|entries| entries.iter().all(|entry| entry.get("id").is_some()))
             .map(|entries| entries.iter().map(|entry| token(&entry["id"])).collect())
@@ -134,7 +167,7 @@ fn text(choice: &Value) -> Result<String, String> {
     }
 }
 
-fn list<'v>(choice: &'v Value, at: &str) -> Result<Option<&'v Vec<Value>>, String> {
+pub(super) fn list<'v>(choice: &'v Value, at: &str) -> Result<Option<&'v Vec<Value>>, String> {
     match choice.pointer(at) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Array(all)) => Ok(Some(all)),
@@ -166,6 +199,37 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_limit_that_is_not_kept_is_noticed() {
+        let reply = json!({"choices": [completion(&json!(0))], "usage": {"completion_tokens": 2}});
+        assert!(read(&reply, 1, 2).is_ok());
+        let error = read(&reply, 1, 1).unwrap_err();
+        assert!(
+            error.starts_with("2 tokens where at most 1 were asked for"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn lists_with_gaps_are_dropped_and_the_prompts_tokens_read() {
+        let reply = |counted: u64| {
+            let mut choice = completion(&json!(0));
+            choice["prompt_token_ids"] = json!([1, 2]);
+            read(
+                &json!({"choices": [choice], "usage": {"completion_tokens": counted}}),
+                1,
+                9,
+            )
+            .unwrap()
+        };
+        let whole = reply(2);
+        assert_eq!(whole.prompt_tokens, Some(vec![1, 2]));
+        assert_eq!(whole.all[0].1.listed(), Some(2));
+        let gaps = reply(3);
+        assert_eq!(gaps.all[0].1.listed(), None);
+        assert_eq!((gaps.all[0].1.log_prob(), gaps.tokens), (None, Some(3)));
+    }
+
     fn completion(index: &Value) -> Value {
         json!({
             "index": index, "text": " is", "finish_reason": "length", "token_ids": [318, 5],
@@ -174,13 +238,13 @@ mod tests {
     }
 
     fn wrong(choice: &Value, asked: usize) -> String {
-        read(&json!({"choices": [choice]}), asked).unwrap_err()
+        read(&json!({"choices": [choice]}), asked, 9).unwrap_err()
     }
 
     #[test]
     fn completions_in_any_order() {
         let reply = json!({"choices": [completion(&json!(1)), completion(&json!(0))], "usage": {"completion_tokens": 4}});
-        let choices = read(&reply, 2).unwrap();
+        let choices = read(&reply, 2, 9).unwrap();
         assert_eq!(choices.tokens, Some(4));
         assert_eq!(choices.all.iter().map(|c| c.0).collect::<Vec<_>>(), [0, 1]);
         assert_eq!(
@@ -201,7 +265,7 @@ mod tests {
         let said = json!({"role": "assistant", "content": "yes"});
         let with = json!({"content": [{"id": 7, "token": "yes", "logprob": -1.0, "bytes": [], "top_logprobs": []}]});
         let without = json!({"content": [{"token": "yes", "logprob": -1.0}]});
-        let of = |reply: Value| read(&reply, 1).unwrap().all.remove(0).1;
+        let of = |reply: Value| read(&reply, 1, 9).unwrap().all.remove(0).1;
         let response = of(chat(said.clone(), with));
         assert_eq!(
             (response.token_ids, response.truncated),
@@ -218,7 +282,7 @@ mod tests {
         assert_eq!(of(chat(thought, Value::Null)).text, "");
         let nothing = json!({"role": "assistant", "content": null});
         assert!(
-            read(&chat(nothing, Value::Null), 1)
+            read(&chat(nothing, Value::Null), 1, 9)
                 .unwrap_err()
                 .contains("no `content`")
         );
@@ -227,7 +291,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_without_the_text() {
         let twice = json!({"choices": [completion(&json!(0)), completion(&json!(0))]});
-        assert_eq!(read(&twice, 2).unwrap_err(), "choice 0 is there twice");
+        assert_eq!(read(&twice, 2, 9).unwrap_err(), "choice 0 is there twice");
         assert_eq!(
             wrong(&completion(&json!(1)), 1),
             "choice 1 where 1 were asked for"
@@ -243,7 +307,7 @@ mod tests {
             json!({"choices": []}),
             json!({"choices": {}}),
         ] {
-            assert_eq!(read(&reply, 1).unwrap_err(), "it has no `choices`");
+            assert_eq!(read(&reply, 1, 9).unwrap_err(), "it has no `choices`");
         }
         for (change, what) in [
             (json!({"finish_reason": null}), "no `finish_reason`"),

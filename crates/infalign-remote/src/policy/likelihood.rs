@@ -52,30 +52,16 @@ impl RemotePolicy {
             }
             .into());
         };
-        self.client().all(
+        self.listed(
             jobs,
             |job| (likelihood.request)(self.model(), &job.sequence()),
-            |job: &LikelihoodJob, reply| {
+            |job, reply| {
                 let mut all = (likelihood.read)(&reply, &job.sequence())?;
                 // The first token of a sequence has none.
                 Ok(all.split_off(job.prompt.len().saturating_sub(1)))
             },
-            |job, end| {
-                let end = match end {
-                    Err(given_up) if given_up.fault.is_for_all() => {
-                        return Err(Error::Server(given_up).into());
-                    }
-                    Err(given_up) => Err(MissingPrompt {
-                        prompt_id: job.id,
-                        given_up,
-                    }),
-                    Ok(log_probs) => Ok(TokenLogProbs {
-                        id: job.id,
-                        log_probs,
-                    }),
-                };
-                each(end).map_err(SampleError::Each)
-            },
+            |job| job.id,
+            |end| each(end.map(|(id, log_probs)| TokenLogProbs { id, log_probs })),
         )
     }
 }

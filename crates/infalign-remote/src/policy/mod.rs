@@ -10,11 +10,13 @@ mod assemble;
 mod choice;
 mod dialect;
 mod likelihood;
+mod listed;
 mod open;
 mod probe;
 mod sample;
 mod sampling;
 mod seed;
+mod tokenise;
 
 pub use dialect::{DIALECTS, Dialect};
 pub use likelihood::{LikelihoodJob, TokenLogProbs};

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    dialect::{DIALECTS, Dialect},
+    dialect::{Dialect, recognised},
     sampling::{LogProbsOf, Sampling},
 };
 use crate::{
@@ -21,13 +21,15 @@ pub struct RemotePolicy {
     version: Option<String>,
     model: String,
     context: Option<u64>,
-    most_choices: usize,
+    pub(super) most_choices: usize,
+    /// Whether log-probabilities and token ids are asked for.
+    pub(super) log_probs: bool,
 }
 
 /// What a record says of a policy behind HTTP: nothing of it is secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Description {
-    /// The kind of server, a name of [`DIALECTS`].
+    /// The kind of server, a name of [`DIALECTS`](super::DIALECTS).
     pub server: &'static str,
     /// The server's version, where it says it.
     pub version: Option<String>,
@@ -64,19 +66,9 @@ impl RemotePolicy {
             Err(end) => return Err(Error::Server(end)),
         };
         let model = chosen(client.endpoint().model(), &models)?;
-        let kind =
-            |d: &&'static Dialect| (d.recognise)(&client, &models).map(|version| (*d, version));
         let (dialect, version) = match dialect {
             Some(named) => (named, (named.recognise)(&client, &models).flatten()),
-            None => match DIALECTS.iter().find_map(kind) {
-                Some(found) => found,
-                None => {
-                    return Err(Error::Model {
-                        asked: Some(model),
-                        offered: Vec::new(),
-                    });
-                }
-            },
+            None => recognised(&client, &models),
         };
         let context = models
             .iter()
@@ -85,6 +77,7 @@ impl RemotePolicy {
         Ok(Self {
             client,
             most_choices: dialect.most_choices,
+            log_probs: true,
             dialect,
             version,
             model,
@@ -99,8 +92,11 @@ impl RemotePolicy {
         self
     }
 
-    pub(super) fn ask_for_one(&mut self) {
-        self.most_choices = 1;
+    /// Without asking for log-probabilities and token ids: some models of hosted services refuse a request that does.
+    #[must_use]
+    pub fn without_log_probs(mut self) -> Self {
+        self.log_probs = false;
+        self
     }
 
     /// What a record says of it.

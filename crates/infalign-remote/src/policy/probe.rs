@@ -8,7 +8,10 @@ use super::{
     sample::PromptForm,
     sampling::Sampling,
 };
-use crate::{error::Error, fault::Fault};
+use crate::{
+    error::Error,
+    fault::{Fault, GivenUp},
+};
 
 /// Responses with different seeds.
 const SEEDS: usize = 4;
@@ -59,9 +62,20 @@ impl Probe {
     }
 }
 
+/// Whether the server does not take what was sent.
+fn refused(end: &GivenUp) -> bool {
+    matches!(
+        end.fault,
+        Fault::Status {
+            status: 400 | 422,
+            ..
+        }
+    )
+}
+
 impl RemotePolicy {
     /// Sends some short requests with a prompt that leaves the policy a choice, and from then on asks for as many choices at once as the
-    /// server gives.
+    /// server gives, and for no log-probabilities where it refuses to give any.
     ///
     /// # Errors
     /// [`Error::Setting`]; [`Error::Server`] with what the server answers to a prompt of this form.
@@ -74,11 +88,17 @@ impl RemotePolicy {
             let asked = policy.client().all(
                 [request],
                 Clone::clone,
-                |_, reply| choice::read(&reply, count),
+                |_, reply| choice::read(&reply, count, length),
                 |_, end| end.map(|choices: Choices| read = Some(choices)),
             );
             asked.map(|()| read.map(|choices| choices.all).unwrap_or_default())
         };
+        if let Err(end) = ask(self, 0, 1) {
+            if !refused(&end) || !self.log_probs {
+                return Err(Error::Server(end));
+            }
+            self.log_probs = false;
+        }
         let mut texts = BTreeSet::new();
         let mut first = None;
         for block in 0..SEEDS {
@@ -97,18 +117,8 @@ impl RemotePolicy {
         if self.most_choices() > 1 {
             match ask(self, 0, 2) {
                 Ok(choices) if choices.len() == 2 => (),
-                Ok(_) => self.ask_for_one(),
-                Err(end)
-                    if matches!(
-                        end.fault,
-                        Fault::Status {
-                            status: 400 | 422,
-                            ..
-                        }
-                    ) =>
-                {
-                    self.ask_for_one();
-                }
+                Ok(_) => self.most_choices = 1,
+                Err(end) if refused(&end) => self.most_choices = 1,
                 Err(end) => return Err(Error::Server(end)),
             }
         }

@@ -58,6 +58,12 @@ impl RemoteResponse {
     pub fn log_prob(&self) -> Option<f64> {
         Some(self.token_log_probs.as_ref()?.iter().sum())
     }
+
+    /// How many tokens are told of.
+    pub(super) fn listed(&self) -> Option<usize> {
+        let ids = self.token_ids.as_ref().map(Vec::len);
+        ids.or_else(|| self.token_log_probs.as_ref().map(Vec::len))
+    }
 }
 
 /// A prompt with all its responses.
@@ -65,6 +71,9 @@ impl RemoteResponse {
 pub struct Rollout {
     /// Names the prompt.
     pub prompt_id: String,
+    /// The prompt's tokens as the model saw them, special ones and template included, where they are known: with the responses' they make a
+    /// [`LikelihoodJob`](super::LikelihoodJob).
+    pub prompt_tokens: Option<Vec<u32>>,
     /// As many as were asked for, in the order of their indices.
     pub responses: Vec<RemoteResponse>,
     /// How many tokens the server counted in them, where it counts.
@@ -151,7 +160,7 @@ impl RemotePolicy {
                     &settings,
                 )
             },
-            |block, reply| choice::read(&reply, block.count),
+            |block, reply| choice::read(&reply, block.count, sampling.max_tokens),
             |block, end| {
                 if let Err(given_up) = &end
                     && given_up.fault.is_for_all()
@@ -193,7 +202,7 @@ impl RemotePolicy {
                 "/v1/chat/completions",
                 "messages",
                 json!(all),
-                "max_completion_tokens",
+                self.dialect().chat_length,
             ),
         };
         let mut body = settings.clone();
@@ -207,7 +216,9 @@ impl RemotePolicy {
         if chat {
             body.remove("add_special_tokens");
         }
-        if let Value::Object(extras) = (self.dialect().extras)(chat) {
+        if self.log_probs
+            && let Value::Object(extras) = (self.dialect().extras)(chat)
+        {
             body.extend(extras);
         }
         Request::post(path, Value::Object(body))

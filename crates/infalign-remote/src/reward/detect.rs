@@ -35,22 +35,15 @@ pub(super) fn by_address(address: &str) -> Option<&'static Dialect> {
 pub(super) fn by_asking(client: &Client) -> Result<&'static Dialect> {
     let page = |path: &str| match client.get(path) {
         Ok(value) => Ok(Some(value)),
-        // It is there, and has no such page.
-        Err(given_up)
-            if matches!(
-                given_up.fault,
-                Fault::Status { status: 400.., .. } | Fault::NotJson { .. }
-            ) =>
-        {
-            match given_up.fault {
-                Fault::Status {
-                    status: 401 | 403 | 429 | 500..,
-                    ..
-                } => Err(given_up),
-                _ => Ok(None),
-            }
-        }
-        Err(given_up) => Err(given_up),
+        Err(given_up) => match given_up.fault {
+            // It is there, and has no such page.
+            Fault::NotJson { .. }
+            | Fault::Status {
+                status: 400 | 404..=428,
+                ..
+            } => Ok(None),
+            _ => Err(given_up),
+        },
     };
     let silent = |source| Error::Silent {
         server: client.endpoint().base().to_owned(),
@@ -73,7 +66,7 @@ pub(super) fn by_asking(client: &Client) -> Result<&'static Dialect> {
     })
 }
 
-/// By the paths of an OpenAPI page.
+/// By the paths that `/openapi.json` lists.
 fn by_paths(page: &Value) -> Option<&'static Dialect> {
     let has = |path: &str| page["paths"].get(path).is_some();
     // SGLang has `/classify` too, and another one than vLLM's.

@@ -149,7 +149,15 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Silent { .. } | Self::Given { .. } | Self::Cache { .. } => Kind::Environment,
+            Self::Remote(error) => error.kind(),
+            Self::Silent { .. }
+            | Self::Given { .. }
+            | Self::Refused {
+                refusal: Refusal::Unanswered { .. },
+                ..
+            }
+            | Self::Unparsed { .. }
+            | Self::Cache { .. } => Kind::Environment,
             _ => Kind::User,
         }
     }

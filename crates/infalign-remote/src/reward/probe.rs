@@ -85,7 +85,12 @@ impl Probe {
         ask: impl Fn(&[Asked<'_>], usize, bool) -> Result<Vec<f32>, Refusal>,
     ) -> Result<Option<Caveat>, Refusal> {
         let [good, bad] = self.asked();
-        let alone = pair(&ask(&[good, bad], 1, false)?);
+        // One after the other: a server may put requests that come together into one batch.
+        let one = |a, activation| {
+            let values = ask(&[a], 1, activation)?;
+            Ok(values.first().copied().unwrap_or(f32::NAN))
+        };
+        let alone = [one(good, false)?, one(bad, false)?];
         // Neither reversing nor sorting leaves this order as it is.
         let most = if single { 1 } else { 4 };
         let together =
@@ -102,15 +107,11 @@ impl Probe {
             return Ok(None);
         }
         if dialect.switch {
-            let active = pair(&ask(&[good, bad], 1, true)?);
+            let active = [one(good, true)?, one(bad, true)?];
             return switched(dialect, alone, active).map(|()| None);
         }
         unswitched(dialect, alone).map(Some)
     }
-}
-
-fn pair(values: &[f32]) -> [f32; 2] {
-    [0, 1].map(|i| values.get(i).copied().unwrap_or(f32::NAN))
 }
 
 /// Different texts apart, the same text alike, and in order.
@@ -324,7 +325,7 @@ mod tests {
             (
                 "vllm",
                 run("vllm", honest(0.001, 0.002), |v| {
-                    v.sort_by(|a, b| b.total_cmp(a))
+                    v.sort_by(|a, b| b.total_cmp(a));
                 }),
                 ":single",
             ),

@@ -24,6 +24,7 @@ pub struct RemoteReward {
     name: String,
     identity: String,
     dialect: &'static Dialect,
+    path: String,
     dress: Dress,
     client: Client,
     caveat: Option<Caveat>,
@@ -41,16 +42,8 @@ impl RemoteReward {
         probe: &Probe,
     ) -> Result<Self> {
         let known = spec.dialect.or_else(|| detect::by_address(&spec.address));
-        let address = spec.address.trim_end_matches('/');
-        // The path itself may have been typed, also where it does not tell the kind.
-        let mut paths = DIALECTS.iter().filter(|d| known.is_none_or(|k| k == *d));
-        let base = paths.find_map(|d| address.strip_suffix(d.path));
-        let base = base.unwrap_or(address);
-        let mut endpoint = Endpoint::parse(base)?.with_key(key);
-        if let Some(model) = &spec.model {
-            endpoint = endpoint.with_model(model);
-        }
-        let client = Client::new(endpoint, patience)?;
+        let (base, path) = asked_at(spec.address.trim_end_matches('/'), known);
+        let client = Client::new(Endpoint::parse(base)?.with_key(key), patience)?;
         let dialect = match known {
             Some(dialect) => dialect,
             None => detect::by_asking(&client)?,
@@ -60,6 +53,7 @@ impl RemoteReward {
             name: spec.to_string(),
             identity: String::new(),
             spec: spec.clone(),
+            path: path.unwrap_or(dialect.path).to_owned(),
             dialect,
             dress,
             client,
@@ -146,7 +140,7 @@ impl RemoteReward {
                 activation,
                 model: self.spec.model.as_deref(),
             };
-            Request::post(self.dialect.path, (self.dialect.body)(&ask))
+            Request::post(&self.path, (self.dialect.body)(&ask))
         };
         let batches = self.dialect.batches(asked, self.dress, most);
         self.client
@@ -208,6 +202,24 @@ impl RemoteReward {
             None => spec.to_string(),
         }
     }
+}
+
+/// The server's address without the path that is asked, which may have been typed, and that path where it is another than the dialect's.
+fn asked_at<'a>(address: &'a str, known: Option<&Dialect>) -> (&'a str, Option<&'a str>) {
+    let host = address.find("://").map_or(0, |at| at + 3);
+    if known.is_some_and(|d| d.any_path) {
+        return match address[host..].find('/') {
+            Some(slash) => {
+                let (base, path) = address.split_at(host + slash);
+                (base, Some(path))
+            }
+            None => (address, None),
+        };
+    }
+    // Where the kind is still to be found out, the path of any.
+    let mut paths = DIALECTS.iter().filter(|d| known.is_none_or(|k| k == *d));
+    let base = paths.find_map(|d| address.strip_suffix(d.path));
+    (base.unwrap_or(address), None)
 }
 
 #[cfg(test)]

@@ -184,6 +184,8 @@ impl<'de> Deserialize<'de> for RemoteRewardSpec {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use proptest::prelude::*;
+
     use super::*;
 
     fn parse(text: &str) -> Result<RemoteRewardSpec> {
@@ -224,6 +226,23 @@ mod tests {
                 serde_json::from_str::<RemoteRewardSpec>(&json).unwrap(),
                 spec
             );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_parsed_or_refused_and_what_is_parsed_comes_back(
+            anything in ".{0,30}",
+            kind in "(vllm:|tei:|sglang:|)",
+            host in "https?://[a-z0-9.:@?/\\[\\]]{0,12}",
+            options in "(:[a-z]{1,6}|:raw|:pair|:single|:unit){0,3}",
+            model in "(#.{0,8}|)",
+        ) {
+            for text in [format!("{kind}{host}{options}{model}"), anything] {
+                if let Ok(spec) = parse(&text) {
+                    prop_assert_eq!(parse(&spec.to_string()).unwrap(), spec);
+                }
+            }
         }
     }
 

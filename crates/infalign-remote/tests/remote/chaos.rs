@@ -66,6 +66,8 @@ fn spoiled(asked: &Asked, way: usize) -> Act {
         ),
         (12, Some(choices)) => {
             choices.truncate(2);
+            let tokens = 4 * choices.len();
+            value["usage"] = json!({"completion_tokens": tokens});
             Act::Json(value)
         }
         _ => Act::Json(json!({"error": "overloaded"})),

@@ -125,6 +125,23 @@ fn a_host_that_is_not_there() {
     assert_eq!(end.tries, 4);
 }
 
+/// TLS is set up without a provider of the process, and a server that does not speak it is no connection.
+#[test]
+fn a_server_without_tls() {
+    let server = Server::start(|_| Act::Json(json!(1)));
+    let endpoint = Endpoint::parse(&format!("https://{}", server.address)).unwrap();
+    let patience = Patience {
+        time_out: Duration::from_secs(1),
+        tries: 1,
+        ..quick()
+    };
+    let end = Client::new(endpoint, patience)
+        .unwrap()
+        .get("/x")
+        .unwrap_err();
+    assert!(matches!(end.fault, Fault::Connection { .. }), "{end}");
+}
+
 #[test]
 fn a_reply_without_end_is_cut_off() {
     let taken = Arc::new(AtomicUsize::new(0));

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, convert::Infallible, fs};
 
-use infalign_data::Message;
+use infalign_data::{Message, Turns};
 use infalign_remote::{
     Client, Dialect, Endpoint, Error, Key, LikelihoodJob, LogProbsOf, Prompt, PromptForm,
     RemotePolicy, Rollout, SampleError, Sampling,
@@ -73,6 +73,11 @@ fn each_kind_is_recognised_and_gives_what_it_has() {
         assert_eq!(about.address, format!("http://{}", server.address));
         let all = rollouts(&policy, 5, &Sampling::default());
         assert_eq!(all.len(), 3, "{name}");
+        assert_eq!(all["p1"].prompt_tokens, Some(vec![1, 2, 3]));
+        assert_eq!(
+            all["p0"].prompt_tokens,
+            ["vllm", "sglang"].contains(&name).then(|| vec![8, 9])
+        );
         let mut texts = Vec::new();
         for (id, rollout) in &all {
             assert_eq!(rollout.responses.len(), 5);
@@ -222,6 +227,47 @@ fn given_tokens_are_evaluated_where_the_kind_can() {
 }
 
 #[test]
+fn texts_become_tokens_where_the_kind_can() {
+    let said = Message {
+        role: "user".into(),
+        content: "ab".into(),
+    };
+    let texts = || {
+        [
+            ("text", Turns::Text("ab".into())),
+            ("chat", Turns::Messages(vec![said.clone()])),
+        ]
+        .map(|(id, turns)| (id.to_owned(), turns))
+    };
+    for (act, name, _) in KINDS {
+        let server = Server::start(act);
+        let policy = opened(&server);
+        for special in [true, false] {
+            let mut found = BTreeMap::new();
+            let end = policy.tokenise(texts(), special, |end| {
+                found.extend([end.unwrap()]);
+                Ok::<(), Infallible>(())
+            });
+            if ["llama.cpp", "openai"].contains(&name) {
+                assert!(matches!(
+                    end,
+                    Err(SampleError::Remote(Error::Unable { .. }))
+                ));
+                continue;
+            }
+            end.unwrap();
+            let text = if special {
+                vec![1, 97, 98]
+            } else {
+                vec![97, 98]
+            };
+            assert_eq!(found["text"], text);
+            assert_eq!(found["chat"], [1, 97, 98]);
+        }
+    }
+}
+
+#[test]
 fn the_model_is_the_one_that_is_named_or_the_only_one() {
     let server = Server::start(|asked| match asked.path.as_str() {
         "/v1/models" => Act::Json(json!({"data": [{"id": "a"}, {"id": "b"}, {"no": "id"}]})),
@@ -285,6 +331,12 @@ fn a_probe_tells_what_seeds_and_choices_are_worth() {
         None => served::vllm(asked),
     });
     assert_eq!(found.most_choices, 1);
+    // One that refuses to tell log-probabilities.
+    let found = probe(|asked| match asked.body.get("logprobs") {
+        Some(_) => Act::Status(400, Vec::new(), json!({"error": "no logprobs"}).to_string()),
+        None => served::vllm(asked),
+    });
+    assert_eq!(found.distinct_texts, 4);
     // One that ignores the seed, and one that ignores that it is the same.
     let found = probe(|asked| {
         if asked.body.get("seed").is_none() {

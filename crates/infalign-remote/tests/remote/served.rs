@@ -96,6 +96,22 @@ pub(crate) fn vllm(asked: &Asked) -> Act {
     match asked.path.as_str() {
         "/v1/models" => models("vllm"),
         "/version" => Act::Json(json!({"version": "0.33.0"})),
+        "/tokenize" => {
+            let special = asked.body["add_special_tokens"] == true
+                || asked.body["add_generation_prompt"] == true;
+            let text = asked.body["prompt"]
+                .as_str()
+                .or(asked.body["messages"][0]["content"].as_str())
+                .unwrap();
+            let tokens: Vec<u32> = special
+                .then_some(1)
+                .into_iter()
+                .chain(text.bytes().map(u32::from))
+                .collect();
+            Act::Json(
+                json!({"count": tokens.len(), "max_model_len": 2048, "tokens": tokens, "token_strs": null}),
+            )
+        }
         "/v1/completions" if asked.body.get("prompt_logprobs").is_some() => {
             let ids = asked.body["prompt"].as_array().unwrap();
             let rows: Vec<Value> = ids.iter().enumerate().map(|(at, id)| {
@@ -121,6 +137,11 @@ pub(crate) fn vllm(asked: &Asked) -> Act {
                     };
                     let mut choice = choice(j, chat, &words, &logprobs);
                     choice["token_ids"] = json!(words);
+                    if asked.path == "/v1/completions"
+                        && asked.body.get("return_token_ids").is_some()
+                    {
+                        choice["prompt_token_ids"] = json!([8, 9]);
+                    }
                     choice
                 })
                 .collect();
@@ -148,7 +169,6 @@ pub(crate) fn sglang(asked: &Asked) -> Act {
                 json!({"text": "x", "meta_info": {"input_token_logprobs": rows, "finish_reason": {"type": "length", "length": 1}}}),
             )
         }
-        // One seed is one text, also for several choices.
         _ => vllm(asked),
     }
 }
@@ -160,6 +180,7 @@ pub(crate) fn llama_cpp(asked: &Asked) -> Act {
         ),
         "/props" => Act::Json(json!({"build_info": "b8681-abc", "total_slots": 4})),
         "/v1/completions" | "/v1/chat/completions" => {
+            assert!(asked.body["max_tokens"].is_u64());
             assert!(asked.body.get("n").is_none() && seed(asked) < 1 << 31);
             let words = words(&prompt(asked), seed(asked));
             page(&[choice(0, is_chat(asked), &words, &content(&words, true))])

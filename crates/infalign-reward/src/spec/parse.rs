@@ -10,7 +10,7 @@
 use std::{path::PathBuf, str::FromStr};
 
 use super::{Entry, REGISTRY, RewardSpec};
-use crate::{Dress, Error, ExecReward, Over, PatternReward, Result, Term, sum};
+use crate::{Dress, Error, ExecReward, Over, PatternReward, Result, Term, remote, sum};
 
 impl FromStr for RewardSpec {
     type Err = Error;
@@ -19,6 +19,12 @@ impl FromStr for RewardSpec {
         let text = text.trim();
         if let Some(rest) = text.strip_prefix("sum(") {
             return terms(text, rest).map(Self::Sum);
+        }
+        if remote::is_judge(text) {
+            return Ok(Self::Judge(text.parse()?));
+        }
+        if remote::is_server(text) {
+            return Ok(Self::Server(text.parse()?));
         }
         let (entry, parameters) = find(text)?;
         let malformed = |why: &str| malformed(text, why, entry);

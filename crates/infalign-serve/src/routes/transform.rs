@@ -97,7 +97,7 @@ async fn change(
 fn shown(state: &State) -> Response {
     let phi = state.shaping.now();
     let body = Answer {
-        transform: phi.transform.to_string(),
+        transform: phi.text(),
         procedure: phi.procedure.as_ref().map(ToString::to_string),
         kl: phi.kl,
         rule: state.shaping.rule.to_string(),

@@ -6,6 +6,8 @@ mod summary;
 
 use infalign_pipeline::Until;
 
+pub(super) use model::name;
+
 use crate::{
     args::{Run, Stage},
     error::{Error, Result},

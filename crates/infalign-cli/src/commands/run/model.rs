@@ -45,7 +45,7 @@ pub(super) fn run(job: &Job<'_>) -> Result<()> {
     if job.dry {
         return dry(job, &config, &device);
     }
-    let name = name(job);
+    let name = name(job.config, job.place);
     let existing = if job.place.overwrite {
         Existing::Overwrite
     } else {
@@ -99,8 +99,31 @@ pub(super) fn run(job: &Job<'_>) -> Result<()> {
     )?;
     match job.format {
         Format::Json => print::json(&finished.answer()),
-        Format::Text => summary::print(&finished, &config),
+        Format::Text => summary::print(&finished, &config, &typed(job)),
     }
+}
+
+/// The configuration and its run as they were typed.
+fn typed(job: &Job<'_>) -> String {
+    let Place {
+        set,
+        name,
+        runs,
+        seed,
+        overwrite: _,
+    } = job.place;
+    let mut words: Vec<String> = job.config.iter().map(|c| c.display().to_string()).collect();
+    words.extend(set.iter().flat_map(|s| ["--set".to_owned(), s.clone()]));
+    words.extend(name.iter().flat_map(|n| ["--name".to_owned(), n.clone()]));
+    if runs != Path::new("runs") {
+        words.extend(["--runs".to_owned(), runs.display().to_string()]);
+    }
+    words.extend(
+        seed.iter()
+            .flat_map(|s| ["--seed".to_owned(), s.to_string()]),
+    );
+    let words = words.iter().map(String::as_str);
+    shlex::try_join(words).unwrap_or_default()
 }
 
 /// Names and places of policies that another trainer made; a relative folder is the working directory's.
@@ -129,14 +152,13 @@ fn trained(typed: &[String], config: &Config) -> Result<BTreeMap<String, String>
 }
 
 /// The configuration's name, else the embedded task's.
-fn name(job: &Job<'_>) -> String {
-    let stem = job
-        .config
+pub(in crate::commands) fn name(config: Option<&Path>, place: &Place) -> String {
+    let stem = config
         .and_then(Path::file_name)
         .and_then(|n| n.to_str())
         .and_then(|n| n.split('.').next())
         .filter(|s| !s.is_empty());
-    match &job.place.name {
+    match &place.name {
         Some(name) => name.clone(),
         None => stem.unwrap_or(config::TAVERN).to_owned(),
     }

@@ -14,8 +14,9 @@ pub(super) const DIALECT: Dialect = Dialect {
     about: "OpenAI's interface and nothing beyond it: hosted services; seeds are best effort, given texts cannot be evaluated",
     most_choices: 8,
     seed_bits: 53,
+    chat_length: "max_completion_tokens",
     reports: Reports::Untold,
-    recognise: |_, _| Some(None),
+    recognise: |_, _| None,
     settings: |sampling| {
         sampling.without(&[
             "top_k",

@@ -2,7 +2,8 @@
 //!
 //! - A seed of 2³² − 1 means "any", so seeds stay below 2³¹.
 //! - Log-probabilities are the model's log-softmax, because `post_sampling_probs` is false by default. They come in the shape of chat
-//!   (`logprobs.content`) for completions too, with an `id` for each token. The token that ended the response is not among them.
+//!   (`logprobs.content`) for completions too, with an `id` for each token. Tokens that end
+//!   within a character, and those of a stop text, are not among them: the lists of such a response are dropped.
 //! - Defaults of the server (top-k 40, top-p 0.95, min-p 0.05) are switched off by sending every setting.
 
 use serde_json::{Map, Value, json};
@@ -20,6 +21,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     about: "llama.cpp: token ids, log-probabilities of the untempered model; given texts cannot be evaluated",
     most_choices: 1,
     seed_bits: 31,
+    chat_length: "max_tokens",
     reports: Reports::Model,
     recognise,
     settings,

@@ -14,7 +14,8 @@ use serde_json::{Map, Value};
 use super::sampling::{Reports, Sampling};
 use crate::{client::Client, error::Result, models::ServedModel, wire::Request};
 
-/// All kinds, in the order in which they are looked for. The last one is every server that speaks the interface and is none of the others.
+/// All kinds, in the order in which they are looked for. The last one is every server that speaks the interface and is none of
+/// the others.
 pub const DIALECTS: &[&Dialect] = &[
     &vllm::DIALECT,
     &sglang::DIALECT,
@@ -32,6 +33,8 @@ pub struct Dialect {
     pub most_choices: usize,
     /// Seeds are below 2 to this power.
     pub(super) seed_bits: u32,
+    /// What the most tokens of an answer to messages are called.
+    pub(super) chat_length: &'static str,
     pub(super) reports: Reports,
     /// Its version, where a server is of this kind; asked with few tries.
     pub(super) recognise: fn(&Client, &[ServedModel]) -> Option<Option<String>>,
@@ -71,6 +74,16 @@ impl PartialEq for Dialect {
 }
 
 impl Eq for Dialect {}
+
+/// The kind of a server, and its version. What is of no other kind is of the last.
+pub(super) fn recognised(
+    client: &Client,
+    models: &[ServedModel],
+) -> (&'static Dialect, Option<String>) {
+    let of_kind = |d: &&'static Dialect| (d.recognise)(client, models).map(|version| (*d, version));
+    let found = DIALECTS.iter().find_map(of_kind);
+    found.unwrap_or((&hosted::DIALECT, None))
+}
 
 /// Whether a server says in its list of models who serves them.
 fn owned_by(models: &[ServedModel], owner: &str) -> bool {

@@ -25,6 +25,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     about: "SGLang: token ids, log-probabilities of the tempered model, given texts can be evaluated; seeds need --enable-deterministic-inference",
     most_choices: 1,
     seed_bits: 31,
+    chat_length: "max_completion_tokens",
     reports: Reports::Tempered,
     recognise,
     settings,

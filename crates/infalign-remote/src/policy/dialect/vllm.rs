@@ -24,6 +24,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     about: "vLLM: token ids, log-probabilities of the untempered model, given texts can be evaluated",
     most_choices: 64,
     seed_bits: 53,
+    chat_length: "max_completion_tokens",
     reports: Reports::Model,
     recognise,
     settings,

@@ -16,6 +16,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     example: "llama.cpp:http://localhost:8080",
     summary: "a cross-encoder that the llama.cpp server runs, by /rerank",
     start: "llama-server -m MODEL.gguf --reranking",
+    any_path: false,
     dresses: &[Dress::Pair],
     most: 32,
     bare: false,

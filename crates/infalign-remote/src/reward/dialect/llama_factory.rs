@@ -11,6 +11,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     example: "llamafactory:http://localhost:8000",
     summary: "a reward model that LLaMA-Factory serves (`stage: rm`), or what `reward_model_type: api` asks",
     start: "llamafactory-cli api rm.yaml",
+    any_path: true,
     dresses: &[Dress::Raw],
     most: 32,
     bare: false,

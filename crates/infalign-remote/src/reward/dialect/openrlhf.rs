@@ -1,7 +1,8 @@
 //! OpenRLHF's `POST /get_reward`, and what speaks it: the server of its own reward models, and the scripts that users give to
 //! `--reward.remote_url`.
 //!
-//! OpenRLHF's trainer sends one response to a request, so that a script may heed only the first; `:single` asks it so.
+//! OpenRLHF's trainer sends one response to a request, so that a script may heed only the first; `:single` asks it so. Texts come to the
+//! server with their special tokens; its own server adds none.
 
 use serde_json::{Value, json};
 
@@ -13,7 +14,8 @@ pub(super) const DIALECT: Dialect = Dialect {
     path: "/get_reward",
     example: "openrlhf:http://localhost:5000",
     summary: "a reward server of OpenRLHF, or a script that speaks its protocol",
-    start: "python -m openrlhf.cli.serve_rm --reward_pretrain MODEL --port 5000",
+    start: "python -m openrlhf.cli.serve_rm --reward.model_name_or_path MODEL --port 5000",
+    any_path: true,
     dresses: &[Dress::Raw],
     most: 32,
     bare: false,

@@ -1,4 +1,4 @@
-//! SGLang's own `POST /classify`, which answers with the raw output of the head.
+//! The `POST /classify` of `SGLang`, which answers with the raw output of the head.
 //!
 //! Never `/v1/classify`: it takes a softmax over the labels, and over one label that is 1.0 for every text. A text gets special tokens as its
 //! tokenizer adds them; nothing in a request turns that off.
@@ -14,6 +14,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     example: "sglang:http://localhost:30000",
     summary: "a reward model that SGLang serves, by its own /classify",
     start: "python -m sglang.launch_server --model-path MODEL --is-embedding",
+    any_path: false,
     dresses: &[Dress::Raw],
     most: 32,
     bare: false,

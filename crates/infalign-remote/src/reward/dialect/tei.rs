@@ -14,6 +14,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     example: "tei:http://localhost:8080",
     summary: "a classifier or cross-encoder with one label that Text Embeddings Inference serves",
     start: "text-embeddings-router --model-id MODEL --port 8080",
+    any_path: false,
     dresses: &[Dress::Raw, Dress::Pair],
     most: 32,
     bare: false,

@@ -9,7 +9,7 @@ use super::{Ask, Dialect, Dress};
 use crate::reward::reading::{alone, indexed, under};
 
 pub(super) const START: &str = "vllm serve MODEL --runner pooling";
-pub(super) const UNSATURATE: &str = "start vLLM with `--override-pooler-config '{\"use_activation\": false}'` (`--pooler-config` in newer versions)";
+pub(super) const UNSATURATE: &str = "start vLLM with `--pooler-config '{\"use_activation\": false}'` (older versions: `--override-pooler-config`)";
 pub(super) const ONE_LABEL: &str =
     "a reward model has one label (`num_labels: 1` in its config.json)";
 
@@ -21,6 +21,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     example: "vllm:http://localhost:8000",
     summary: "a reward model that vLLM serves, by /classify",
     start: START,
+    any_path: false,
     dresses: &[Dress::Raw, Dress::Chat],
     most: 32,
     bare: true,

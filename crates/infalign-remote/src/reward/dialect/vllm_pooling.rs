@@ -11,6 +11,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     example: "vllm-pooling:http://localhost:8000",
     summary: "a reward model that vLLM serves, by /pooling",
     start: vllm::START,
+    any_path: false,
     dresses: &[Dress::Raw, Dress::Chat],
     most: 32,
     bare: true,

@@ -11,6 +11,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     example: "vllm-score:http://localhost:8000",
     summary: "a cross-encoder that vLLM serves, by /score",
     start: vllm::START,
+    any_path: false,
     dresses: &[Dress::Pair],
     most: 32,
     bare: false,

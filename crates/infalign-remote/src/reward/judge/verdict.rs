@@ -55,7 +55,7 @@ impl Form {
 
 /// The rating that a reply ends with.
 pub(super) fn rating(reply: &str, scale: Scale) -> Result<f64, String> {
-    let inside = bracketed(reply, "rating:")?;
+    let inside = bracketed(reply, "Rating:")?;
     let form = || "its rating is no decimal number".to_owned();
     // `parse` alone would take `inf`, `nan` and `1e9`.
     let digits = inside.strip_prefix('-').unwrap_or(&inside);
@@ -76,7 +76,7 @@ pub(super) fn rating(reply: &str, scale: Scale) -> Result<f64, String> {
 
 /// The verdict that a reply ends with.
 pub(super) fn verdict(reply: &str) -> Result<Verdict, String> {
-    match bracketed(reply, "verdict:")?.as_str() {
+    match bracketed(reply, "Verdict:")?.as_str() {
         "a" => Ok(Verdict::A),
         "b" => Ok(Verdict::B),
         "tie" => Ok(Verdict::Tie),
@@ -96,7 +96,7 @@ fn bracketed(reply: &str, word: &str) -> Result<String, String> {
     if line.is_empty() {
         return Err("it is empty".to_owned());
     }
-    line.strip_prefix(word)
+    line.strip_prefix(&word.to_ascii_lowercase())
         .map(str::trim)
         .and_then(|rest| rest.strip_prefix("[[")?.strip_suffix("]]"))
         .map(|inside| inside.trim().to_owned())

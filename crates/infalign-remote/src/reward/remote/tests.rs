@@ -362,6 +362,37 @@ fn servers_that_are_refused_and_what_mends_them() {
 }
 
 #[test]
+fn what_is_asked_of_an_address_with_a_path() {
+    let dialect = |name: &str| DIALECTS.iter().find(|d| d.name == name);
+    for (address, name, base, path) in [
+        ("http://h:8000", "vllm", "http://h:8000", None),
+        ("http://h/a/classify", "vllm", "http://h/a", None),
+        ("http://h/a", "vllm", "http://h/a", None),
+        ("http://h/v1/classify", "", "http://h/v1", None),
+        (
+            "http://h/a/judge.cgi",
+            "openrlhf",
+            "http://h",
+            Some("/a/judge.cgi"),
+        ),
+        (
+            "http://h/get_reward",
+            "openrlhf",
+            "http://h",
+            Some("/get_reward"),
+        ),
+        ("http://h", "llamafactory", "http://h", None),
+    ] {
+        assert_eq!(asked_at(address, dialect(name)), (base, path), "{address}");
+    }
+    let server = Server::start(|path, body| match path {
+        "/v1/my_rules" => ok(&reply("openrlhf", body, raw)),
+        _ => nothing(),
+    });
+    assert!(open(&format!("openrlhf:{}/v1/my_rules", server.address)).is_ok());
+}
+
+#[test]
 fn what_is_refused_in_a_batch_is_taken_singly() {
     let server = Server::start(|_, body| {
         let mut all = reply("openrlhf", body, raw);
@@ -402,6 +433,43 @@ fn the_row_of_a_fault_is_named() {
         "{error}"
     );
     assert_eq!(server.posted().len() - before, 3);
+}
+
+#[test]
+fn every_response_gets_its_own_reward_from_a_server_that_fails_often() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let count = AtomicUsize::new(0);
+    let server = Server::start(move |_, body| {
+        let mut all = reply("vllm", body, raw);
+        let data = all["data"].as_array_mut().unwrap();
+        // The probe is left alone; then three of ten requests go wrong, each in another way, and the others answer in another order.
+        let n = count.fetch_add(1, Ordering::Relaxed);
+        let n = if n < 4 { 9 } else { n };
+        match n % 20 {
+            0 => return (500, "out of memory".to_owned()),
+            3 => return (429, String::new()),
+            6 => {
+                let text = all.to_string();
+                return (200, text[..text.len() / 2].to_owned());
+            }
+            9 if n > 9 => drop(data.pop()),
+            12 => data[0]["index"] = data[data.len() - 1]["index"].clone(),
+            15 => data[0]["probs"][0] = "NaN".into(),
+            _ => data.rotate_left(1),
+        }
+        ok(&all)
+    });
+    let texts = many(2000);
+    let spec: RemoteRewardSpec = format!("vllm:{}", server.address).parse().unwrap();
+    let patience = Patience {
+        tries: 20,
+        ..patience()
+    };
+    let reward = RemoteReward::open(&spec, None, patience, &Probe::default()).unwrap();
+    let found = reward.rewards(&asked(&texts)).unwrap();
+    let wanted = texts.iter().map(|(p, r)| raw(&format!("{p}{r}")));
+    assert!(found.iter().map(|v| f64::from(*v)).eq(wanted));
+    assert!(server.posted().len() > 63 + 3);
 }
 
 #[test]

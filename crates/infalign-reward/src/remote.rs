@@ -1,0 +1,145 @@
+//! `vllm:http://…`, `judge:http://…`: reward models behind HTTP and language models that judge, behind the seam.
+//!
+//! What is spoken with them is the crate `infalign-remote`'s; a judge's verdicts are kept in a folder, so that no text is paid for twice.
+
+use std::path::PathBuf;
+
+use infalign_remote::{
+    Key, Patience,
+    reward::{
+        Asked as Sent, DIALECTS, Judge, JudgeOptions, JudgeSpec, Probe, RemoteReward,
+        RemoteRewardSpec, Rubric,
+    },
+};
+
+use crate::{Asked, Entry, RawReward, Result, Reward, checked};
+
+pub(crate) const SERVER: Entry = Entry {
+    name: "http",
+    syntax: "[KIND:]http://HOST:PORT[:OPTION…][#MODEL]",
+    example: "vllm:http://localhost:8000",
+    summary: "a reward model behind HTTP, probed before it is trusted; KIND is detected, or one of vllm, vllm-pooling, vllm-score, sglang, tei, llama.cpp, openrlhf, llamafactory",
+};
+
+pub(crate) const JUDGE: Entry = Entry {
+    name: "judge",
+    syntax: "judge:http://HOST:PORT[#MODEL]",
+    example: "judge:http://localhost:8000#Qwen/Qwen3-8B",
+    summary: "a language model that rates responses from 1 to 10 by a rubric",
+};
+
+/// What servers are asked with. The key comes from `INFALIGN_API_KEY`, where that is set.
+#[derive(Debug, Clone, Default)]
+pub struct RemoteOpening {
+    /// How long, how often, how many at a time.
+    pub patience: Patience,
+    /// A judge's rubric; `None` for the built-in one.
+    pub rubric: Option<PathBuf>,
+    /// The folder that keeps a judge's verdicts; `None` keeps them in memory.
+    pub verdicts: Option<PathBuf>,
+}
+
+pub(crate) fn is_judge(text: &str) -> bool {
+    text.starts_with("judge:")
+}
+
+/// Whether a text is about a server: it is an address, or a kind of server stands before one.
+pub(crate) fn is_server(text: &str) -> bool {
+    let address = |text: &str| text.starts_with("http://") || text.starts_with("https://");
+    let kind = text
+        .split_once(':')
+        .map(|(kind, rest)| (kind, address(rest)));
+    address(text)
+        || kind
+            .is_some_and(|(kind, addressed)| addressed || DIALECTS.iter().any(|d| d.name == kind))
+}
+
+fn sent<'a>(asked: &[Asked<'a>]) -> Vec<Sent<'a>> {
+    let one = |a: &Asked<'a>| Sent {
+        prompt_id: a.prompt_id,
+        prompt: a.prompt,
+        response: a.response,
+        answer: a.answer,
+    };
+    asked.iter().map(one).collect()
+}
+
+/// A reward model behind HTTP.
+#[derive(Debug)]
+pub struct ServerReward(RemoteReward);
+
+impl ServerReward {
+    /// Detects what the server speaks, and probes it.
+    ///
+    /// # Errors
+    /// A server that does not answer, of no known kind, or that the probe refuses.
+    pub fn open(spec: &RemoteRewardSpec, with: &RemoteOpening) -> Result<Self> {
+        let patience = with.patience.clone();
+        Ok(Self(RemoteReward::open(
+            spec,
+            key()?,
+            patience,
+            &Probe::default(),
+        )?))
+    }
+}
+
+impl Reward for ServerReward {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn rewards(&mut self, asked: &[Asked<'_>]) -> Result<Vec<RawReward>> {
+        let values = self.0.rewards(&sent(asked))?;
+        checked(self.0.name(), asked, &values)
+    }
+
+    fn identity(&self) -> String {
+        self.0.identity().to_owned()
+    }
+}
+
+/// A language model that rates responses.
+#[derive(Debug)]
+pub struct JudgeReward(Judge);
+
+impl JudgeReward {
+    /// Reads the rubric and the verdicts that are there.
+    ///
+    /// # Errors
+    /// A rubric that cannot be used, a folder of verdicts that cannot be read, a server that does not answer.
+    pub fn open(spec: &JudgeSpec, with: &RemoteOpening) -> Result<Self> {
+        let mut options = JudgeOptions {
+            cache: with.verdicts.clone(),
+            ..JudgeOptions::default()
+        };
+        if let Some(path) = &with.rubric {
+            options.rubric = Rubric::from_file(path)?;
+        }
+        Ok(Self(Judge::open(
+            spec,
+            key()?,
+            with.patience.clone(),
+            options,
+        )?))
+    }
+}
+
+impl Reward for JudgeReward {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn rewards(&mut self, asked: &[Asked<'_>]) -> Result<Vec<RawReward>> {
+        let values = self.0.rewards(&sent(asked))?;
+        checked(self.0.name(), asked, &values)
+    }
+
+    fn identity(&self) -> String {
+        self.0.identity()
+    }
+}
+
+fn key() -> Result<Option<Key>> {
+    Ok(Key::from_environment().map_err(infalign_remote::reward::Error::from)?)
+}
