@@ -69,6 +69,17 @@ impl Roller for OfBase {
 
 pub(super) fn run_service(args: &Serve) -> Result<()> {
     let device = machine::open(&args.machine)?;
+    if args.place.overwrite {
+        return Err(Error::Usage(
+            "--overwrite: a service reads a run and changes nothing".to_owned(),
+        ));
+    }
+    if args.calibration.is_some() && (!args.place.set.is_empty() || args.place.name.is_some()) {
+        return Err(Error::Usage(
+            "--set and --name are of a run: give its configuration in place of --calibration"
+                .to_owned(),
+        ));
+    }
     let wait = args.batch_wait;
     if !(0.0..=60_000.0).contains(&wait) {
         return Err(Error::Usage(format!(
