@@ -6,6 +6,7 @@
 //! | `INFALIGN_VLLM_REWARD` | the address of a reward model |
 //! | `INFALIGN_VLLM_RESTART` | a command that kills the policy's server and starts it again |
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
 use std::{collections::BTreeMap, convert::Infallible, env, process::Command};
 
@@ -75,7 +76,11 @@ fn every_prompt_once_with_tokens_and_their_log_probabilities() {
     let mut firsts: Vec<&str> = all.values().map(|r| r.responses[0].text.as_str()).collect();
     firsts.sort_unstable();
     firsts.dedup();
-    assert!(firsts.len() > 30, "prompts share their texts: {}", firsts.len());
+    assert!(
+        firsts.len() > 30,
+        "prompts share their texts: {}",
+        firsts.len()
+    );
     for rollout in all.values() {
         assert_eq!(rollout.responses.len(), 8);
         let mut tokens = 0;
@@ -155,7 +160,12 @@ fn a_server_that_is_killed_and_comes_back_loses_no_prompt() {
             Err(lost) => missing.push(lost.prompt_id),
         }
         if all.len() == 100 {
-            assert!(Command::new("sh").args(["-c", &restart]).status()?.success());
+            assert!(
+                Command::new("sh")
+                    .args(["-c", &restart])
+                    .status()?
+                    .success()
+            );
         }
         Ok::<_, std::io::Error>(())
     };
@@ -174,11 +184,18 @@ fn rewards_are_the_models_own_numbers_by_every_way() {
         response,
         answer: None,
     };
-    let asked = ["sat on the mat", "ran", "x", "flew over the old roof", "sat on the mat"].map(asked);
+    let asked = [
+        "sat on the mat",
+        "ran",
+        "x",
+        "flew over the old roof",
+        "sat on the mat",
+    ]
+    .map(asked);
     let rewards = |text: &str| {
         let spec = text.parse().unwrap();
         let open = RemoteReward::open(&spec, None, Patience::default(), &Probe::default());
-        let open = open.unwrap_or_else(|e| panic!("{text}: {e}"));
+        let open = open.unwrap();
         assert_eq!(open.caveat(), None);
         open.rewards(&asked).unwrap()
     };
