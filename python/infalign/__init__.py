@@ -17,7 +17,8 @@ array([0.00669285, 0.00669285])
 
 The names of procedures and transforms are the program's. Rewards are kept in single precision, as in the program's files; everything
 else is computed in double precision by the same code, so that values are equal to the last digit. Adapters for trainers:
-`infalign.trl`, `infalign.openrlhf`, `infalign.verl`, `infalign.swift`, `infalign.axolotl`; for clusters: `infalign.ray`.
+`infalign.trl`, `infalign.openrlhf`, `infalign.verl`, `infalign.swift`, `infalign.axolotl`; for clusters: `infalign.ray`; with a running
+`infalign serve`: `infalign.service`.
 """
 
 from infalign._api import design, design_plot, evaluate, expected_reward, report, win_rate, win_rate_difference

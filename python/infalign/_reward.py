@@ -27,6 +27,17 @@ class Shaped(NamedTuple):
     transformed: NDArray[np.float64]
 
 
+def log_forms(name: str, shaped: Shaped, columns: dict[str, Any]) -> None:
+    """Hands the three forms to TRL's `log_extra` and `log_metric`, where it offers them."""
+    log_extra, log_metric = columns.get("log_extra"), columns.get("log_metric")
+    named = {"raw": shaped.raw, "calibrated": shaped.quantile, "transformed": shaped.transformed}
+    for form, values in named.items():
+        if log_extra is not None:
+            log_extra(f"{name}_{form}", values.tolist())
+        if log_metric is not None and not np.isnan(values).all():
+            log_metric(f"infalign/{name}_{form}", float(np.nanmean(values)))
+
+
 class Shaping:
     """Raw reward → quantile under the base → Φ of it. A function of each pair (prompt, reward) alone, never of the batch."""
 

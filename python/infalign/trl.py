@@ -23,7 +23,7 @@ from transformers import Trainer, TrainerCallback
 
 from infalign._api import win_rate
 from infalign._native import Calibration
-from infalign._reward import Given, Phi, Shaped, Shaping, is_async, name_of, prompt_key
+from infalign._reward import Given, Phi, Shaping, is_async, log_forms, name_of, prompt_key
 
 __all__ = ["BestOfNSampler", "CalibratedReward", "Selected", "WinRateCallback", "prompt_key", "traps"]
 
@@ -85,16 +85,12 @@ class CalibratedReward:
     def _shape(self, prompts: list[Any], raw: Sequence[float | None], columns: dict[str, Any]) -> list[float | None]:
         ids = columns.get(self.id_column)
         shaped = self.shaping([prompt_key(prompt) for prompt in prompts] if ids is None else ids, raw)
-        self._log(shaped, columns.get("log_extra"), columns.get("log_metric"))
+        log_forms(self.name, shaped, columns)
+        self._warn(columns.get("log_metric"))
         return [None if np.isnan(value) else float(value) for value in shaped.transformed]
 
-    def _log(self, shaped: Shaped, log_extra: Any, log_metric: Any) -> None:
-        named = {"raw": shaped.raw, "calibrated": shaped.quantile, "transformed": shaped.transformed}
-        for form, values in named.items():
-            if log_extra is not None:
-                log_extra(f"{self.name}_{form}", values.tolist())
-            if log_metric is not None and not np.isnan(values).all():
-                log_metric(f"infalign/{self.name}_{form}", float(np.nanmean(values)))
+    def _warn(self, log_metric: Any) -> None:
+        """Names the trainer's settings that spoil β, once."""
         trainer = getattr(log_metric, "__self__", None)
         if not self._checked and trainer is not None:
             self._checked = True

@@ -1,9 +1,9 @@
 //! Requests per second, answer times and memory of the service on loopback: `cargo run --release -p infalign-serve --example serve_load`.
 //!
 //! It starts itself a second time as the service, so that the memory is the service's alone, and asks it for single samples in OpenRLHF's shape over
-//! connections that are kept: first as fast as it can, then at half that rate with arrivals evenly spaced, then until a million requests are done.
-//! Answer times at half the rate count from the moment when a request was due, so that a stall is seen by all that were due in it.
-//! Generator and service share the machine's cores.
+//! connections that are kept: first as fast as it can, then 5000 and 10000 evenly spaced requests to a second, then until a million more are done.
+//! Answer times at a rate count from the moment when a request was due, so that a stall is seen by all that were due in it; those "from
+//! sending" leave out how late the generator was. Generator and service share the machine's cores.
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 
 use std::{
@@ -103,9 +103,11 @@ async fn measure(address: SocketAddr, connections: usize, service: u32) -> Outco
     let times = asked(address, connections, Goal::Time(seconds), None).await?;
     let most = times.len() as f64 / begun.elapsed().as_secs_f64();
     report("as fast as it can", &times);
-    let half = Duration::from_secs_f64(connections as f64 / (0.5 * most));
-    let times = asked(address, connections, Goal::Time(seconds), Some(half)).await?;
-    report("at half that rate", &times);
+    for rate in [5_000, 10_000] {
+        let every = Duration::from_secs(connections as u64) / rate;
+        let times = asked(address, connections, Goal::Time(seconds), Some(every)).await?;
+        report(&format!("{rate} to a second"), &times);
+    }
     println!("resident memory: {} KiB", resident(service)?);
     for _ in 0..4 {
         drop(asked(address, connections, Goal::Requests(250_000), None).await?);
@@ -120,13 +122,13 @@ enum Goal {
     Requests(u64),
 }
 
-/// Answer times of all requests; `every`: how far apart those of one connection are due.
+/// Answer times of all requests, from when they were due and from when they were sent; `every`: how far apart those of one connection are due.
 async fn asked(
     address: SocketAddr,
     connections: usize,
     goal: Goal,
     every: Option<Duration>,
-) -> Outcome<Vec<Duration>> {
+) -> Outcome<Vec<[Duration; 2]>> {
     let done = Arc::new(AtomicU64::new(0));
     let begun = Instant::now();
     let asking: Vec<_> = (0..connections)
@@ -146,19 +148,17 @@ async fn asked(
                     if enough {
                         return Outcome::Ok(times);
                     }
-                    match every {
-                        Some(every) => {
-                            tokio::time::sleep_until(due.into()).await;
-                            once(&mut stream, connection + times.len()).await?;
-                            times.push(due.elapsed());
-                            due += every;
-                        }
-                        None => {
-                            let sent = Instant::now();
-                            once(&mut stream, connection + times.len()).await?;
-                            times.push(sent.elapsed());
-                        }
+                    let mut sent = Instant::now();
+                    if let Some(every) = every {
+                        tokio::time::sleep_until(due.into()).await;
+                        sent = Instant::now();
+                        due += every;
+                    } else {
+                        due = sent;
                     }
+                    once(&mut stream, connection + times.len()).await?;
+                    let from = due - every.unwrap_or_default();
+                    times.push([from.elapsed(), sent.elapsed()]);
                 }
             })
         })
@@ -167,7 +167,6 @@ async fn asked(
     for one in asking {
         times.extend(one.await??);
     }
-    times.sort_unstable();
     Ok(times)
 }
 
@@ -201,20 +200,20 @@ async fn once(stream: &mut TcpStream, number: usize) -> Outcome<()> {
         .into())
 }
 
-fn report(what: &str, times: &[Duration]) {
-    let at = |share: f64| {
-        let place = (times.len() as f64 * share) as usize;
-        times
-            .get(place.min(times.len().saturating_sub(1)))
-            .map_or(0.0, |t| 1e3 * t.as_secs_f64())
-    };
-    println!(
-        "{what}: {} requests; median {:.2} ms, 99% {:.2} ms, 99.9% {:.2} ms",
-        times.len(),
-        at(0.5),
-        at(0.99),
-        at(0.999)
-    );
+fn report(what: &str, times: &[[Duration; 2]]) {
+    println!("{what}: {} requests", times.len());
+    for (which, from) in ["from when it was due", "from sending"].iter().enumerate() {
+        let mut sorted: Vec<Duration> = times.iter().map(|pair| pair[which]).collect();
+        sorted.sort_unstable();
+        let at = |share: f64| {
+            let place = (sorted.len() as f64 * share) as usize;
+            sorted
+                .get(place)
+                .map_or(0.0, |time| 1e3 * time.as_secs_f64())
+        };
+        let (half, most, nearly) = (at(0.5), at(0.99), at(0.999));
+        println!("  {from}: median {half:.2} ms, 99% {most:.2} ms, 99.9% {nearly:.2} ms");
+    }
 }
 
 /// Memory of the service in KiB, as Linux says it.

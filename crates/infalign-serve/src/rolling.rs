@@ -68,30 +68,18 @@ impl Rolling {
         (rolling, taken)
     }
 
-    /// The rewards of the prompt's rollouts, ascending.
-    pub(crate) async fn row(self: &Arc<Self>, prompt: Unrolled) -> Rolled {
-        let mut flight = match self.join(prompt)? {
-            Joined::Landed(row) => return Ok(row),
-            Joined::Flying(flight) => flight,
-        };
-        let landed = flight.wait_for(Option::is_some).await;
-        match landed.as_deref() {
-            Ok(Some(rolled)) => rolled.clone(),
-            _ => Err(Fault::new(
-                Kind::RolloutFailed,
-                "the rollouts were given up",
-            )),
-        }
-    }
-
-    fn join(self: &Arc<Self>, prompt: Unrolled) -> Result<Joined, Fault> {
+    /// Begins to roll a prompt out, or joins those who wait for it.
+    ///
+    /// # Errors
+    /// [`Kind::Full`] where too many prompts wait already.
+    pub(crate) fn flight(self: &Arc<Self>, prompt: Unrolled) -> Result<Flight, Fault> {
         let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(flight) = flights.get(&prompt.id) {
-            return Ok(Joined::Flying(flight.clone()));
+            return Ok(Flight(flight.clone()));
         }
-        // It may have landed since it was looked for: a flight is kept before it ends.
+        // It may have landed since it was looked for: its rewards are kept before its flight ends.
         if let Some(Row::Own(row)) = self.calibrations.find(&prompt.id) {
-            return Ok(Joined::Landed(row));
+            return Ok(Flight(watch::channel(Some(Ok(row))).1));
         }
         if flights.len() >= WAITING {
             let full = "as many prompts as may are waiting for rollouts: ask again in a second";
@@ -103,11 +91,11 @@ impl Rolling {
         tokio::spawn(async move {
             let id = Arc::clone(&prompt.id);
             let rolled = this.roll(prompt).await;
-            let _ = land.send(Some(rolled));
+            land.send_replace(Some(rolled));
             let mut flights = this.flights.lock().unwrap_or_else(PoisonError::into_inner);
             flights.remove(&id);
         });
-        Ok(Joined::Flying(flight))
+        Ok(Flight(flight))
     }
 
     async fn roll(&self, prompt: Unrolled) -> Rolled {
@@ -140,9 +128,20 @@ impl Rolling {
     }
 }
 
-enum Joined {
-    Landed(Arc<[f32]>),
-    Flying(watch::Receiver<Option<Rolled>>),
+/// A prompt that is being rolled out.
+pub(crate) struct Flight(watch::Receiver<Option<Rolled>>);
+
+impl Flight {
+    /// The rewards of the prompt's rollouts, ascending.
+    pub(crate) async fn landed(mut self) -> Rolled {
+        match self.0.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(rolled)) => rolled.clone(),
+            _ => Err(Fault::new(
+                Kind::RolloutFailed,
+                "the rollouts were given up",
+            )),
+        }
+    }
 }
 
 /// Draws what is asked for, until nobody can ask any more.

@@ -47,7 +47,7 @@ impl Service {
     /// [`Error::Setting`], [`Error::Settings`], [`Error::Tls`].
     pub fn new(settings: Settings, parts: Parts) -> Result<Self> {
         settings.validate()?;
-        parts.validate()?;
+        parts.validate(settings.batching.queue)?;
         let tls = settings.tls.as_ref().map(acceptor).transpose()?;
         let Parts {
             calibration,

@@ -241,7 +241,7 @@ impl Settings {
 impl Parts {
     /// # Errors
     /// [`Error::Settings`] for parts that do not go together.
-    pub(crate) fn validate(&self) -> Result<()> {
+    pub(crate) fn validate(&self, queue: usize) -> Result<()> {
         let prompts = self.calibration.as_ref().map_or(0, Lookup::prompts);
         match &self.unknown {
             Unknown::Pooled if prompts == 0 => Err(Error::Settings(
@@ -250,7 +250,10 @@ impl Parts {
             Unknown::Rollout { .. } if self.reward.is_none() => Err(Error::Settings(
                 "rollouts of unknown prompts need a reward that ranks them: give one",
             )),
-            Unknown::Rollout { k, .. } => within("k", *k, *k > 0, "a whole number > 0"),
+            Unknown::Rollout { k, .. } => {
+                let fits = (1..=queue).contains(k);
+                within("k", *k, fits, "a whole number between 1 and `queue`")
+            }
             _ => Ok(()),
         }
     }
@@ -290,7 +293,7 @@ mod tests {
             unknown: Unknown::Pooled,
             ..Parts::default()
         };
-        let text = parts.validate().unwrap_err().to_string();
+        let text = parts.validate(8).unwrap_err().to_string();
         assert!(text.contains("no calibration"), "{text}");
     }
 }

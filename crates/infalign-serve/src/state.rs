@@ -18,7 +18,7 @@ use crate::{
     log::Log,
     metrics::Metrics,
     queue::Queue,
-    rolling::{Rolling, Unrolled},
+    rolling::{Flight, Rolling, Unrolled},
     seam::Asked,
     settings::Settings,
     shaping::{Shaped, Shaping},
@@ -133,47 +133,54 @@ impl State {
     }
 
     async fn rows(&self, items: &[Item]) -> Result<Vec<Row>, Fault> {
-        let mut rows = Vec::with_capacity(items.len());
         let mut flights = BTreeMap::new();
-        for (place, item) in items.iter().enumerate() {
-            let row = self.calibrations.find(&item.id);
-            rows.push(match (row, &self.unknown) {
-                (Some(row), _) => row,
-                (None, Policy::Pooled) => {
-                    self.metrics.unknown("pooled");
-                    Row::Pooled
-                }
-                (None, Policy::Error) => {
-                    self.metrics.unknown("error");
-                    return Err(self.unknown_prompt(place, item));
-                }
-                (None, Policy::Rollout(rolling)) => {
-                    self.metrics.unknown("rollout");
-                    if !flights.contains_key(&item.id) {
-                        let prompt = Unrolled {
-                            id: Arc::clone(&item.id),
-                            prompt: item.prompt.clone().ok_or_else(|| no_text(place))?,
-                            answer: item.answer.clone(),
-                        };
-                        let rolling = Arc::clone(rolling);
-                        let flight = tokio::spawn(async move { rolling.row(prompt).await });
-                        flights.insert(Arc::clone(&item.id), flight);
-                    }
-                    Row::Pooled
-                }
-            });
-        }
-        let mut rolled = BTreeMap::new();
+        let found = items
+            .iter()
+            .enumerate()
+            .map(|(place, item)| self.row(place, item, &mut flights))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut landed = BTreeMap::new();
         for (id, flight) in flights {
-            let lost = |_| Fault::new(Kind::RolloutFailed, "the rollouts were given up");
-            rolled.insert(id, flight.await.map_err(lost)??);
+            landed.insert(id, Row::Own(flight.landed().await?));
         }
-        for (row, item) in rows.iter_mut().zip(items) {
-            if let Some(rewards) = rolled.get(&item.id) {
-                *row = Row::Own(Arc::clone(rewards));
+        let all = found.into_iter().zip(items);
+        Ok(all
+            .filter_map(|(row, item)| row.or_else(|| landed.get(&item.id).cloned()))
+            .collect())
+    }
+
+    /// Where the rewards of an item's prompt are; `None` while it is rolled out, in `flights`.
+    fn row(
+        &self,
+        place: usize,
+        item: &Item,
+        flights: &mut BTreeMap<Arc<str>, Flight>,
+    ) -> Result<Option<Row>, Fault> {
+        if let Some(row) = self.calibrations.find(&item.id) {
+            return Ok(Some(row));
+        }
+        match &self.unknown {
+            Policy::Error => {
+                self.metrics.unknown("error");
+                Err(self.unknown_prompt(place, item))
+            }
+            Policy::Pooled => {
+                self.metrics.unknown("pooled");
+                Ok(Some(Row::Pooled))
+            }
+            Policy::Rollout(rolling) => {
+                self.metrics.unknown("rollout");
+                if !flights.contains_key(&item.id) {
+                    let flight = rolling.flight(Unrolled {
+                        id: Arc::clone(&item.id),
+                        prompt: item.prompt.clone().ok_or_else(|| no_text(place))?,
+                        answer: item.answer.clone(),
+                    })?;
+                    flights.insert(Arc::clone(&item.id), flight);
+                }
+                Ok(None)
             }
         }
-        Ok(rows)
     }
 
     /// The raw rewards that were given, and those that the reward gives.

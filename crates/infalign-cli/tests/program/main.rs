@@ -24,6 +24,7 @@ mod main_job_pages;
 mod main_job_place;
 mod main_job_votes;
 mod model_mistakes;
+mod over_http;
 mod pipes;
 mod pretrain;
 mod reward;
@@ -31,5 +32,14 @@ mod run_directory;
 mod run_summary;
 mod sample;
 mod score;
+#[path = "../../../infalign-remote/tests/remote/served.rs"]
+#[expect(
+    dead_code,
+    reason = "the servers of the crate's own tests; these want one of them"
+)]
+mod served;
+#[path = "../../../infalign-remote/tests/remote/server.rs"]
+#[expect(dead_code, reason = "likewise")]
+mod server;
 mod sft;
 mod tiny;

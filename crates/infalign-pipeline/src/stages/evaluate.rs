@@ -184,8 +184,9 @@ fn figures(
     temperature: f32,
 ) -> Result<Figures> {
     let mut found = Figures::default();
-    let (Source::Model(policy), Source::Model(base)) = (policy, base) else {
-        return likelihoods(policy, base, questions, rows, temperature);
+    let (policy, base) = match (policy, base) {
+        (Source::Model(policy), Source::Model(base)) => (policy, base),
+        (policy, base) => return likelihoods(policy, base, questions, rows, temperature),
     };
     let (policy, base) = (&*policy.decoder()?, &*base.decoder()?);
     for (q, row) in questions.iter().zip(rows) {

@@ -27,8 +27,10 @@ pub struct HandedOver {
     pub name: String,
     /// The folder with everything.
     pub folder: String,
-    /// The commands, in their order.
-    pub commands: Vec<String>,
+    /// The reward's service, as arguments of `infalign serve` behind the configuration; none where rewards are not asked for.
+    pub service: Option<String>,
+    /// The command that trains.
+    pub command: String,
 }
 
 /// What templates say of a policy.
@@ -150,7 +152,9 @@ pub(crate) fn hand_over(
     })?;
     Ok(HandedOver {
         name: variant.name.clone(),
-        commands: commands(dir, common.trainer, variant),
+        service: (common.trainer != Trainer::Sft)
+            .then(|| format!("--policy {}", word(&variant.name))),
+        command: command(dir, common.trainer, variant),
         folder: dir.file(&folder).display().to_string(),
     })
 }
@@ -244,23 +248,14 @@ fn lines(rows: impl Iterator<Item = Value>) -> String {
     rows.map(|row| row.to_string() + "\n").collect()
 }
 
-/// What to type, from the reward's service to the measurement.
-fn commands(dir: &RunDir, trainer: Trainer, variant: &Variant) -> Vec<String> {
-    let run = word(&dir.path().display().to_string());
+/// What to type to train.
+fn command(dir: &RunDir, trainer: Trainer, variant: &Variant) -> String {
     let folder = word(&dir.file(&place(variant)).display().to_string());
-    let mut commands = Vec::new();
-    if trainer != Trainer::Sft {
-        commands.push(format!(
-            "infalign serve {run} --policy {}",
-            word(&variant.name)
-        ));
-    }
-    commands.push(match trainer {
-        Trainer::Infalign => return Vec::new(),
+    match trainer {
+        Trainer::Infalign => String::new(),
         Trainer::Trl => format!("cd {folder} && python train.py --config config.yaml"),
         Trainer::Openrlhf | Trainer::Verl => format!("bash {folder}/train.sh"),
         Trainer::Axolotl => format!("cd {folder} && PYTHONPATH=. axolotl train config.yaml"),
         Trainer::Sft => format!("cd {folder} && trl sft --config config.yaml"),
-    });
-    commands
+    }
 }

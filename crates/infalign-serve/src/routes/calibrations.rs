@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Operation, Route,
+    Operation, Route, parameters,
     rewards::{each, no_text, single},
     schema,
     transform::changeable,
@@ -50,11 +50,13 @@ struct Added {
     rewards: usize,
 }
 
-/// A page of the list: the prompts from `from` on (0), at most `limit` (100).
-#[derive(Deserialize)]
+/// A page of the list.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Page {
+    /// The first prompt, from 0.
     from: usize,
+    /// Prompts, at most 10000.
     limit: usize,
 }
 
@@ -107,13 +109,15 @@ pub(super) fn route() -> Route {
         operations: vec![
             Operation {
                 method: "get",
-                summary: "Calibrated prompts; ?from=0&limit=100",
+                summary: "Calibrated prompts, a page at a time",
+                parameters: Some(parameters::<Page>),
                 request: None,
                 answer: Some(schema::<Listing>),
             },
             Operation {
                 method: "post",
                 summary: "Calibrates further prompts until the service ends; wants a token",
+                parameters: None,
                 request: Some(schema::<Request>),
                 answer: Some(schema::<Added>),
             },

@@ -69,6 +69,7 @@ pub(super) fn route() -> Route {
         operations: vec![Operation {
             method: "post",
             summary: "Rewards in the shape of vLLM's reward models",
+            parameters: None,
             request: Some(schema::<Request>),
             answer: Some(schema::<Answer>),
         }],

@@ -53,6 +53,7 @@ pub(super) fn route() -> Route {
         operations: vec![Operation {
             method: "post",
             summary: "Rewards in the shape of SGLang's reward models",
+            parameters: None,
             request: Some(schema::<Request>),
             answer: Some(schema::<Answer>),
         }],

@@ -58,6 +58,7 @@ pub(super) fn route() -> Route {
         operations: vec![Operation {
             method: "post",
             summary: "Rewards for OpenRLHF: --reward.remote_url",
+            parameters: None,
             request: Some(schema::<Request>),
             answer: Some(schema::<Answer>),
         }],

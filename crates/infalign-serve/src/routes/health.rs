@@ -36,6 +36,7 @@ pub(super) fn alive() -> Route {
         operations: vec![Operation {
             method: "get",
             summary: "The process answers; no token",
+            parameters: None,
             request: None,
             answer: Some(schema::<Alive>),
         }],
@@ -49,6 +50,7 @@ pub(super) fn ready() -> Route {
         operations: vec![Operation {
             method: "get",
             summary: "Rewards can be asked for; 503 while the reward is opened and while the service stops; no token",
+            parameters: None,
             request: None,
             answer: Some(schema::<Ready>),
         }],

@@ -21,6 +21,7 @@ pub(super) fn route() -> Route {
         operations: vec![Operation {
             method: "get",
             summary: "Metrics in the text form of OpenMetrics",
+            parameters: None,
             request: None,
             answer: None,
         }],

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use axum::{Router, middleware, routing::MethodRouter};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Value, json};
 
 use crate::{
     gate::{gate, no_method, no_route},
@@ -47,6 +48,8 @@ struct Route {
 struct Operation {
     method: &'static str,
     summary: &'static str,
+    /// The address takes them after a `?`.
+    parameters: Option<fn() -> Value>,
     request: Option<Schemer>,
     /// `None`: text.
     answer: Option<Schemer>,
@@ -57,6 +60,14 @@ type Schemer = fn(&mut SchemaGenerator) -> Schema;
 
 fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
+}
+
+/// The fields of a type, all optional, as parameters of an address.
+fn parameters<T: JsonSchema>() -> Value {
+    let whole = SchemaGenerator::default().into_root_schema_for::<T>();
+    let fields = whole.get("properties").and_then(Value::as_object);
+    let one = |(name, schema)| json!({"name": name, "in": "query", "schema": schema});
+    fields.into_iter().flatten().map(one).collect()
 }
 
 fn all() -> Vec<Route> {

@@ -88,6 +88,9 @@ fn said(route: &Route, operation: &Operation, generator: &mut SchemaGenerator) -
         said["requestBody"] =
             json!({"required": true, "content": {"application/json": {"schema": schema}}});
     }
+    if let Some(parameters) = operation.parameters {
+        said["parameters"] = parameters();
+    }
     if FREE.contains(&route.path) {
         said["security"] = json!([]);
     }

@@ -54,6 +54,7 @@ pub(super) fn route() -> Route {
         operations: vec![Operation {
             method: "post",
             summary: "Raw, calibrated and transformed rewards of responses or of raw rewards",
+            parameters: None,
             request: Some(schema::<Request>),
             answer: Some(schema::<Answer>),
         }],

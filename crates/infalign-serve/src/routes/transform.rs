@@ -49,12 +49,14 @@ pub(super) fn route() -> Route {
             Operation {
                 method: "get",
                 summary: "The transform that is applied",
+                parameters: None,
                 request: None,
                 answer: Some(schema::<Answer>),
             },
             Operation {
                 method: "put",
                 summary: "Another transform, from now on; wants a token",
+                parameters: None,
                 request: Some(schema::<Request>),
                 answer: Some(schema::<Answer>),
             },

@@ -93,6 +93,11 @@ fn the_document_is_openapi_and_answers_are_as_it_says() {
         }
     }
     assert_eq!(asked, 12);
+    let page = &document["paths"]["/v1/calibrations"]["get"]["parameters"];
+    assert_eq!(
+        (&page[0]["name"], &page[1]["name"]),
+        (&json!("from"), &json!("limit"))
+    );
 }
 
 /// The names that an expression of Prometheus asks for.

@@ -99,8 +99,31 @@ pub(super) fn run(job: &Job<'_>) -> Result<()> {
     )?;
     match job.format {
         Format::Json => print::json(&finished.answer()),
-        Format::Text => summary::print(&finished, &config),
+        Format::Text => summary::print(&finished, &config, &typed(job)),
     }
+}
+
+/// The configuration and its run as they were typed.
+fn typed(job: &Job<'_>) -> String {
+    let Place {
+        set,
+        name,
+        runs,
+        seed,
+        overwrite: _,
+    } = job.place;
+    let mut words: Vec<String> = job.config.iter().map(|c| c.display().to_string()).collect();
+    words.extend(set.iter().flat_map(|s| ["--set".to_owned(), s.clone()]));
+    words.extend(name.iter().flat_map(|n| ["--name".to_owned(), n.clone()]));
+    if runs != Path::new("runs") {
+        words.extend(["--runs".to_owned(), runs.display().to_string()]);
+    }
+    words.extend(
+        seed.iter()
+            .flat_map(|s| ["--seed".to_owned(), s.to_string()]),
+    );
+    let words = words.iter().map(String::as_str);
+    shlex::try_join(words).unwrap_or_default()
 }
 
 /// Names and places of policies that another trainer made; a relative folder is the working directory's.

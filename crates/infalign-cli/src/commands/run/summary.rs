@@ -9,7 +9,9 @@ use crate::{
 };
 
 /// Prints as much as is done.
-pub(super) fn print(finished: &Finished, config: &Config) -> Result<()> {
+///
+/// `place` is what was typed to name the configuration and its run: it names them for `infalign serve`, too.
+pub(super) fn print(finished: &Finished, config: &Config, place: &str) -> Result<()> {
     match &finished.evaluation {
         Some(evaluation) => {
             measured(evaluation, config)?;
@@ -21,7 +23,7 @@ pub(super) fn print(finished: &Finished, config: &Config) -> Result<()> {
         None => planned(&finished.designs, &finished.variants)?,
     }
     if finished.evaluation.is_none() && !finished.handed_over.is_empty() {
-        return handed_over(&finished.handed_over);
+        return handed_over(&finished.handed_over, place);
     }
     match &finished.report {
         Some(report) => print::text(format_args!("report: {}\n", report.display())),
@@ -30,12 +32,13 @@ pub(super) fn print(finished: &Finished, config: &Config) -> Result<()> {
 }
 
 /// What to type next, policy by policy.
-fn handed_over(policies: &[HandedOver]) -> Result<()> {
+fn handed_over(policies: &[HandedOver], place: &str) -> Result<()> {
     for policy in policies {
         print::text(format_args!("\n{}: {}\n", policy.name, policy.folder))?;
-        for command in &policy.commands {
-            print::text(format_args!("  {command}\n"))?;
+        if let Some(service) = &policy.service {
+            print::text(format_args!("  infalign serve {place} {service}\n"))?;
         }
+        print::text(format_args!("  {}\n", policy.command))?;
     }
     let one = policies.first().map_or("", |p| p.name.as_str());
     print::note(&format!(
