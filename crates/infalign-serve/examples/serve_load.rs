@@ -1,7 +1,8 @@
 //! Requests per second, answer times and memory of the service on loopback: `cargo run --release -p infalign-serve --example serve_load`.
 //!
 //! It starts itself a second time as the service, so that the memory is the service's alone, and asks it for single samples in OpenRLHF's shape over
-//! connections that are kept: first as fast as it can, then 5000 and 10000 evenly spaced requests to a second, then until a million more are done.
+//! connections that are kept: first as fast as it can, then 5000 and 10000 evenly spaced requests to a second, then over a connection to each
+//! request, as OpenRLHF's client does, then until a million more are done.
 //! Answer times at a rate count from the moment when a request was due, so that a stall is seen by all that were due in it; those "from
 //! sending" leave out how late the generator was. Generator and service share the machine's cores.
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
@@ -108,6 +109,13 @@ async fn measure(address: SocketAddr, connections: usize, service: u32) -> Outco
         let times = asked(address, connections, Goal::Time(seconds), Some(every)).await?;
         report(&format!("{rate} to a second"), &times);
     }
+    let begun = Instant::now();
+    let times = asked(address, connections, Goal::Connections(10_000), None).await?;
+    let rate = times.len() as f64 / begun.elapsed().as_secs_f64();
+    report(
+        &format!("a connection to each, {rate:.0} to a second"),
+        &times,
+    );
     println!("resident memory: {} KiB", resident(service)?);
     for _ in 0..4 {
         drop(asked(address, connections, Goal::Requests(250_000), None).await?);
@@ -120,6 +128,8 @@ async fn measure(address: SocketAddr, connections: usize, service: u32) -> Outco
 enum Goal {
     Time(Duration),
     Requests(u64),
+    /// As many requests, each over a connection of its own, as OpenRLHF's client does.
+    Connections(u64),
 }
 
 /// Answer times of all requests, from when they were due and from when they were sent; `every`: how far apart those of one connection are due.
@@ -143,7 +153,9 @@ async fn asked(
                 loop {
                     let enough = match goal {
                         Goal::Time(time) => begun.elapsed() >= time,
-                        Goal::Requests(most) => done.fetch_add(1, Ordering::Relaxed) >= most,
+                        Goal::Requests(most) | Goal::Connections(most) => {
+                            done.fetch_add(1, Ordering::Relaxed) >= most
+                        }
                     };
                     if enough {
                         return Outcome::Ok(times);
@@ -155,6 +167,9 @@ async fn asked(
                         due += every;
                     } else {
                         due = sent;
+                    }
+                    if matches!(goal, Goal::Connections(_)) {
+                        stream = TcpStream::connect(address).await?;
                     }
                     once(&mut stream, connection + times.len()).await?;
                     let from = due - every.unwrap_or_default();

@@ -69,29 +69,25 @@ pub(crate) async fn gate(
 }
 
 async fn admitted(state: &State, route: &'static str, request: Request, next: Next) -> Response {
+    let mut held = None;
     if !routes::FREE.contains(&route) {
-        let Ok(_permit) = state.requests.try_acquire() else {
+        held = state.requests.try_acquire().ok();
+        if held.is_none() {
             let full = "as many requests as may are being answered: ask again in a second";
             return Fault::new(Kind::Full, full).into_response();
-        };
+        }
         let given = request.headers().get(header::AUTHORIZATION);
-        if !state
-            .settings
-            .tokens
-            .admit(given.map(header::HeaderValue::as_bytes))
-        {
+        let given = given.map(header::HeaderValue::as_bytes);
+        if !state.settings.tokens.admit(given) {
             let wanted = "this service wants a token: `Authorization: Bearer TOKEN`";
             return Fault::new(Kind::Unauthorized, wanted).into_response();
         }
-        return timed(state, request, next).await;
     }
-    timed(state, request, next).await
-}
-
-async fn timed(state: &State, request: Request, next: Next) -> Response {
     let answer = tokio::time::timeout(state.settings.limits.answer, next.run(request)).await;
+    drop(held);
     answer.unwrap_or_else(|_| {
-        Fault::new(Kind::TooSlow, "the answer took longer than it may: ask for less at once, or start the service with more time").into_response()
+        let slow = "the answer took longer than it may: ask for less at once, or start the service with more time";
+        Fault::new(Kind::TooSlow, slow).into_response()
     })
 }
 

@@ -48,6 +48,7 @@ mod shaping;
 mod split;
 mod state;
 mod stream;
+mod threads;
 mod tls;
 
 pub use auth::Tokens;

@@ -23,7 +23,7 @@ pub struct Line {
     /// The code of an error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<&'static str>,
-    /// Ids and texts of prompts, where they are asked for.
+    /// The ids of the prompts, where they are asked for; a prompt without one is named by its text.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub prompts: Vec<String>,
 }

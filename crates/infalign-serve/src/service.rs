@@ -4,19 +4,15 @@ use std::{
     future::Future,
     io,
     sync::{Arc, mpsc},
-    thread,
 };
 
-use tokio::{
-    net::{TcpListener, TcpSocket},
-    sync::oneshot,
-};
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::{
     calibrations::Calibrations,
     connection::{Server, accept},
     error::{Error, Result},
-    known::Known,
+    known::{Known, KnownPrompt},
     metrics::Metrics,
     queue::{self, Queue},
     rolling::{self, Rolling},
@@ -25,13 +21,14 @@ use crate::{
     settings::{Parts, Settings, Unknown},
     shaping::{Phi, Shaping},
     state::{Phase, Policy, State},
+    threads::Threads,
     tls::acceptor,
 };
 
 /// A reward service whose settings are checked; its reward is opened when it is served.
 pub struct Service {
     server: Server,
-    prompts: Vec<crate::KnownPrompt>,
+    prompts: Vec<KnownPrompt>,
     reward: Option<(Opening<dyn Rewarder>, mpsc::Receiver<queue::Job>)>,
     roller: Option<(Opening<dyn Roller>, usize, mpsc::Receiver<rolling::Draw>)>,
 }
@@ -121,117 +118,75 @@ impl Service {
             roller,
         } = self;
         let state = Arc::clone(&server.state);
-        let (failed, mut failure) = tokio::sync::mpsc::unbounded_channel();
-        let opened = open(&state, prompts, reward, roller, &failed)?;
-        let ready = tokio::spawn({
-            let state = Arc::clone(&state);
-            async move {
-                for part in opened {
-                    if part.await.is_err() {
-                        return;
-                    }
-                }
-                state.reach(Phase::Ready);
-            }
+        let mut threads = Threads::new();
+        open(&mut threads, &state, prompts, reward, roller)?;
+        let (open, opening) = (threads.open(), Arc::clone(&state));
+        let ready = tokio::spawn(async move {
+            open.await;
+            opening.reach(Phase::Ready);
         });
         let mut outcome = Ok(());
         let ended = async {
             tokio::select! {
                 () = stop => {}
-                Some(error) = failure.recv() => outcome = Err(error),
+                error = threads.failure() => outcome = Err(error),
             }
             state.reach(Phase::Stopping);
         };
         accept(server, listener, ended).await;
         ready.abort();
-        drop(failed);
+        // The queues end with the state, and the threads with the queues.
+        drop(state);
+        threads.end().await;
         outcome
     }
 }
 
-/// Starts the threads of the service; each tells when it is open.
+/// Starts the threads of the service.
 fn open(
+    threads: &mut Threads,
     state: &Arc<State>,
-    prompts: Vec<crate::KnownPrompt>,
+    prompts: Vec<KnownPrompt>,
     reward: Option<(Opening<dyn Rewarder>, mpsc::Receiver<queue::Job>)>,
     roller: Option<(Opening<dyn Roller>, usize, mpsc::Receiver<rolling::Draw>)>,
-    failed: &tokio::sync::mpsc::UnboundedSender<Error>,
-) -> Result<Vec<oneshot::Receiver<()>>> {
-    let mut opened = Vec::new();
-    let mut part = |what: &'static str,
-                    work: Box<
-        dyn FnOnce(oneshot::Sender<()>) -> std::result::Result<(), String> + Send,
-    >| {
-        let (open, is_open) = oneshot::channel();
-        opened.push(is_open);
-        let failed = failed.clone();
-        start(what, move || {
-            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(open)));
-            let error = match outcome {
-                Ok(Ok(())) => return,
-                Ok(Err(why)) => Error::Opening { what, why },
-                Err(_) => Error::Broken { what },
-            };
-            // Nobody hears it when the service has ended.
-            let _ = failed.send(error);
-        })
-        .map_err(Error::Thread)
-    };
+) -> Result<()> {
     let this = Arc::clone(state);
-    part(
-        "prompts",
-        Box::new(move |open| {
-            let table = this.calibrations.table();
-            let known = match table {
-                Some(table) if prompts.is_empty() => Known::ids(table),
-                _ => Known::new(prompts),
-            };
-            let _ = this.known.set(known);
-            if matches!(this.unknown, Policy::Pooled) {
-                this.calibrations.pooled();
+    threads.start("prompts", move |open| {
+        let known = match this.calibrations.table() {
+            Some(table) if prompts.is_empty() => Known::ids(table),
+            _ => Known::new(prompts),
+        };
+        let _ = this.known.set(known);
+        if matches!(this.unknown, Policy::Pooled) {
+            this.calibrations.pooled();
+        }
+        let _ = open.send(());
+        Ok(())
+    })?;
+    if let Some((reward, jobs)) = reward {
+        let (named, metrics) = (Arc::downgrade(state), Arc::clone(&state.metrics));
+        let batching = state.settings.batching;
+        threads.start("reward", move |open| {
+            let mut reward = reward()?;
+            if let Some(state) = named.upgrade() {
+                let _ = state.reward.set(Some(reward.name().to_owned()));
             }
             let _ = open.send(());
+            queue::work(reward.as_mut(), &jobs, batching, &metrics);
             Ok(())
-        }),
-    )?;
-    match reward {
-        None => {
-            let _ = state.reward.set(None);
-        }
-        Some((reward, jobs)) => {
-            let (named, metrics) = (Arc::downgrade(state), Arc::clone(&state.metrics));
-            let batching = state.settings.batching;
-            part(
-                "reward",
-                Box::new(move |open| {
-                    let mut reward = reward()?;
-                    if let Some(state) = named.upgrade() {
-                        let _ = state.reward.set(Some(reward.name().to_owned()));
-                    }
-                    let _ = open.send(());
-                    queue::work(reward.as_mut(), &jobs, batching, &metrics);
-                    Ok(())
-                }),
-            )?;
-        }
+        })?;
+    } else {
+        let _ = state.reward.set(None);
     }
     if let Some((roller, k, draws)) = roller {
-        part(
-            "policy",
-            Box::new(move |open| {
-                let mut roller = roller()?;
-                let _ = open.send(());
-                rolling::work(roller.as_mut(), k, &draws);
-                Ok(())
-            }),
-        )?;
+        threads.start("policy", move |open| {
+            let mut roller = roller()?;
+            let _ = open.send(());
+            rolling::work(roller.as_mut(), k, &draws);
+            Ok(())
+        })?;
     }
-    Ok(opened)
-}
-
-fn start(what: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let thread = thread::Builder::new().name(format!("infalign-{what}"));
-    thread.spawn(work).map(drop)
+    Ok(())
 }
 
 /// Serves until `stop`, on a runtime of its own: what the program calls. `listening` is told the address when it is bound.

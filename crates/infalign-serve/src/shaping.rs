@@ -71,39 +71,38 @@ impl Phi {
             Ok(None) => None,
             Err(error) => return Err(wrong(error)),
         };
-        if transform == RAW {
-            return Ok(Self {
-                transform: None,
-                procedure,
-                kl: None,
-            });
-        }
-        let (transform, kl): (Arc<dyn Transform>, _) = match (
-            TransformSpec::from_str(transform).map_err(wrong)?,
-            kl,
-        ) {
-            (TransformSpec::Ready(transform), None) => (transform, None),
-            (TransformSpec::Ready(_), Some(_)) => {
-                return Err(Fault::malformed(
-                    "`kl` goes with the transform `optimal` alone: leave it out",
-                ));
-            }
-            (TransformSpec::Table(_), _) => return Err(Fault::malformed(file)),
-            (TransformSpec::Optimal, kl) => {
-                let (Some(procedure), Some(kl)) = (&procedure, kl) else {
+        let spec = match transform {
+            RAW => None,
+            text => Some(TransformSpec::from_str(text).map_err(wrong)?),
+        };
+        let transform = match spec {
+            None => None,
+            Some(TransformSpec::Ready(transform)) => Some(transform),
+            Some(TransformSpec::Table(_)) => return Err(Fault::malformed(file)),
+            Some(TransformSpec::Optimal) => {
+                let (Some(solved_for), Some(kl)) = (&procedure, kl) else {
                     return Err(Fault::malformed(
                         "`optimal` is solved for a procedure and a budget: give `procedure` and `kl` too",
                     ));
                 };
-                let deployment = Deployment::new(Arc::clone(procedure), &[]);
+                let deployment = Deployment::new(Arc::clone(solved_for), &[]);
                 let optimum = Solver::new(deployment).at_kl(kl).map_err(wrong)?;
-                (Arc::new(optimum.transform), Some(kl))
+                return Ok(Self {
+                    transform: Some(Arc::new(optimum.transform)),
+                    procedure,
+                    kl: Some(kl),
+                });
             }
         };
+        if kl.is_some() {
+            return Err(Fault::malformed(
+                "`kl` goes with the transform `optimal` alone: leave it out",
+            ));
+        }
         Ok(Self {
-            transform: Some(transform),
+            transform,
             procedure,
-            kl,
+            kl: None,
         })
     }
 }
@@ -155,6 +154,7 @@ mod tests {
             ("log", Some("cdf:../x"), None, "over HTTP"),
             ("expp:1", None, None, "did you mean"),
             ("log", None, Some(1.0), "`optimal` alone"),
+            ("raw", None, Some(1.0), "`optimal` alone"),
             (
                 "optimal",
                 Some("best-of:4"),

@@ -122,14 +122,18 @@ pub(crate) struct Sample {
   infalign score --model tiny --data rollouts.jsonl
   infalign score --model policy --reference base --data rollouts.jsonl --per-token > scored.jsonl
   infalign score --model reward-model --data rollouts.jsonl > rewards.jsonl
+  infalign score --policy http://localhost:8000 --data rollouts.jsonl
   infalign score --reward 'lexicon:valences.tsv' --data alpaca-outputs.json --out rewarded.parquet
   infalign run --rollouts rewards.jsonl")]
-#[command(group = ArgGroup::new("by").required(true).args(["model", "reward"]))]
+#[command(group = ArgGroup::new("by").required(true).args(["model", "policy", "reward"]))]
 pub(crate) struct Score {
     /// The model's folder: a language model, or a reward model (the same as --reward model:FOLDER).
     #[arg(long, value_name = "FOLDER")]
     pub(crate) model: Option<PathBuf>,
-    /// A reward in place of a model: length, lexicon:FILE, regex:PATTERN, answer, exec:COMMAND, model:FOLDER, sum(…).
+    /// A policy behind HTTP in place of a model (vLLM, SGLang); #NAME says which of its models.
+    #[arg(long, value_name = "http://…", conflicts_with_all = ["dress", "eos", "per_token", "temperature", "out"])]
+    pub(crate) policy: Option<String>,
+    /// A reward in place of a model: length, lexicon:FILE, regex:PATTERN, answer, exec:COMMAND, model:FOLDER, a server (vllm:http://…), judge:http://…, sum(…).
     #[arg(long, value_name = "REWARD")]
     pub(crate) reward: Option<String>,
     /// Writes prompts, responses and their rewards into a file (.parquet, .jsonl, .csv), one row per prompt, instead of printing them.

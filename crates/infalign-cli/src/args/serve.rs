@@ -62,7 +62,31 @@ pub(crate) struct Serve {
     /// Its key (PEM).
     #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = NETWORK)]
     pub(crate) tls_key: Option<PathBuf>,
-    /// Puts ids and texts of prompts into the log.
+    /// What the chat template puts around a prompt in the texts of `/classify` and `/v1/embeddings`, with {prompt} in its place.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) conversation: Option<String>,
+    /// A token that is taken off the end of a response; may be given several times. Default: those that end a turn in the usual families.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) end_token: Vec<String>,
+    /// Responses that the reward is asked for at once, at most.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub(crate) batch: usize,
+    /// Responses that may wait for the reward; beyond, the answer is 503.
+    #[arg(long, value_name = "N", default_value_t = 8192)]
+    pub(crate) queue: usize,
+    /// Milliseconds that a batch waits for more, at most.
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    pub(crate) batch_wait: f64,
+    /// Seconds that a stopping service goes on answering what it has taken.
+    #[arg(long, value_name = "N", default_value_t = 30, help_heading = NETWORK)]
+    pub(crate) grace: u64,
+    /// The largest body of a request in MiB.
+    #[arg(long, value_name = "N", default_value_t = 8, help_heading = NETWORK)]
+    pub(crate) max_body: usize,
+    /// Open connections at most.
+    #[arg(long, value_name = "N", default_value_t = 8192, help_heading = NETWORK)]
+    pub(crate) max_connections: usize,
+    /// Puts prompts into the log: their ids, and the texts of those that have none.
     #[arg(long, help_heading = NETWORK)]
     pub(crate) log_prompts: bool,
     #[command(flatten)]

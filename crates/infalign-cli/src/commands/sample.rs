@@ -1,7 +1,7 @@
 //! `infalign sample`: responses of a language model to prompts.
 
 mod defaults;
-pub(super) mod server;
+pub(in crate::commands) mod server;
 mod sinks;
 
 use std::{

@@ -1,6 +1,7 @@
 //! `infalign score`: log-probabilities, exact KL and entropy of given responses, or their rewards.
 
 mod reward;
+mod server;
 
 use std::{
     io::{IsTerminal, stdout},
@@ -78,6 +79,9 @@ pub(super) fn run(args: &Score) -> Result<()> {
     } else {
         Format::Json
     });
+    if let Some(address) = &args.policy {
+        return server::run(args, address, format);
+    }
     let path = match (&args.model, &args.reward) {
         (Some(path), _) => path,
         (None, Some(text)) => {

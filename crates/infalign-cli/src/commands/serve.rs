@@ -1,6 +1,6 @@
 //! `infalign serve`: the reward service, filled with a run or with files.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use infalign::{Transform, TransformSpec};
 use infalign_data::{Lookup, Turns, read_calibration, read_prompts};
@@ -8,7 +8,8 @@ use infalign_lm::Device;
 use infalign_pipeline::{BaseDraws, Calibrated, config};
 use infalign_reward::{Asked, Opening, Reward, RewardSpec};
 use infalign_serve::{
-    KnownPrompt, Labels, Line, Parts, Rewarder, Roller, Settings, Tls, Tokens, Unknown, run, switch,
+    Batching, KnownPrompt, Labels, Limits, Line, Parts, Rewarder, Roller, Settings, Tls, Tokens,
+    Unknown, run, switch,
 };
 use infalign_train::Interrupt;
 
@@ -68,6 +69,13 @@ impl Roller for OfBase {
 
 pub(super) fn run_service(args: &Serve) -> Result<()> {
     let device = machine::open(&args.machine)?;
+    let wait = args.batch_wait;
+    if !(0.0..=60_000.0).contains(&wait) {
+        return Err(Error::Usage(format!(
+            "--batch-wait {wait}: expected milliseconds from 0 to 60000"
+        )));
+    }
+    let conversation = args.conversation.as_ref().map(|text| text.parse());
     let mut settings = Settings {
         listen: args.listen,
         tokens: tokens(args.token_file.as_deref())?,
@@ -83,8 +91,24 @@ pub(super) fn run_service(args: &Serve) -> Result<()> {
             Label::Answer => Labels::Answer,
         },
         log_prompts: args.log_prompts,
+        conversation: conversation.transpose()?,
+        batching: Batching {
+            most: args.batch,
+            wait: Duration::from_secs_f64(args.batch_wait / 1000.0),
+            queue: args.queue,
+        },
+        limits: Limits {
+            body: args.max_body << 20,
+            connections: args.max_connections,
+            ..Limits::default()
+        },
+        grace: Duration::from_secs(args.grace),
+        threads: args.machine.threads.map_or(0, Into::into),
         ..Settings::default()
     };
+    if !args.end_token.is_empty() {
+        settings.end_tokens.clone_from(&args.end_token);
+    }
     let mut parts = match &args.calibration {
         Some(table) => loose(args, table, &mut settings, device)?,
         None => of_run(args, &mut settings, device)?,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::server::{Length, Server, parts, read_answer, request, settings};
-use infalign_serve::{Error, Parts, Service, Settings, Tls};
+use infalign_serve::{Asked, Error, Parts, Rewarder, Service, Settings, Tls};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::json;
 
@@ -83,6 +83,36 @@ fn a_stopping_service_answers_what_it_has_taken() {
     assert_eq!(read_answer(&mut idle).status, 0);
     server.stop().unwrap();
     assert!(std::net::TcpStream::connect(address).is_err());
+}
+
+/// A reward that tells when it is put away.
+struct Told(Length, mpsc::Sender<()>);
+
+impl Rewarder for Told {
+    fn raw(&mut self, asked: &[Asked]) -> Result<Vec<f32>, String> {
+        self.0.raw(asked)
+    }
+
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.1.send(()).unwrap();
+    }
+}
+
+#[test]
+fn the_reward_is_put_away_before_the_service_has_ended() {
+    let (told, gone) = mpsc::channel();
+    let parts = Parts {
+        reward: Some(Box::new(|| Ok(Box::new(Told(Length::default(), told))))),
+        ..parts()
+    };
+    Server::start(settings(), parts).stop().unwrap();
+    gone.try_recv().unwrap();
 }
 
 #[test]

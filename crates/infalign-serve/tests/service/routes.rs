@@ -16,7 +16,7 @@ fn phi(u: f64) -> f64 {
 
 fn exp(settings: Settings) -> Settings {
     Settings {
-        transform: Arc::new(Exp::new(10.0).unwrap()),
+        transform: Some(Arc::new(Exp::new(10.0).unwrap())),
         ..settings
     }
 }
@@ -358,6 +358,10 @@ fn calibrations_and_the_transform_change_for_those_with_a_token() {
         assert_eq!(put(&server, body).fault(), (422, "bad_value".into()));
     }
     assert_eq!(server.get("/v1/transform").json(), shown);
+    let raw = put(&server, json!({"transform": "raw"})).json();
+    assert_eq!(raw["transform"], json!("raw"));
+    let rewards = server.post("/v1/rewards", &asked).json();
+    assert_eq!(rewards["transformed"], rewards["raw"]);
     let optimal = json!({"transform": "optimal", "procedure": "best-of:2", "kl": 0.5});
     assert_eq!(put(&server, optimal).json()["kl"], json!(0.5));
 }
