@@ -112,19 +112,20 @@ def scored() -> None:
 
 
 def run(policy: Server) -> None:
-    """`infalign run` up to the calibration, then as far as it goes without weights."""
+    """`infalign run` up to the calibration, then as far as the files for a trainer."""
     (FOLDER / "run.toml").write_text(
-        f'policy.model = "{POLICY}"\nprompts.file = "many.jsonl"\nprompts.held_out = 40\nprompts.limit = 200\nsampling.max_tokens = 12\n'
+        f'policy.model = "{POLICY}"\npolicy.weights = "policy"\ntrain.trainer = "trl"\nprompts.file = "many.jsonl"\nprompts.held_out = 40\nprompts.limit = 200\nsampling.max_tokens = 12\n'
         f'[reward]\ntrain_on = "vllm:{REWARD}"\njudges = ["length"]\n[calibration]\nrollouts = 32\ncheck = 4\nshard = 16\n'
     )
     since, codes = killed_in_the_middle(policy, 40 * 32, "calibrate", "run.toml", "--name", "remote", "--runs", "runs")
     files = {str(p.relative_to(FOLDER)): p.stat().st_mtime_ns for p in (FOLDER / "runs/remote").rglob("*.parquet")}
     table = rows("runs/remote/calibration.parquet", "rewards")
     ids = [r["prompt_id"] for r in table]
-    assert len(ids) == len(set(ids)) == 160, len(ids)
+    assert len(ids) == len(set(ids)) == 200, len(ids)
     program("run", "run.toml", "--name", "remote", "--runs", "runs")
     again = {str(p.relative_to(FOLDER)): p.stat().st_mtime_ns for p in (FOLDER / "runs/remote").rglob("*.parquet")}
     assert all(again[name] == at for name, at in files.items()), "made again"
+    assert (FOLDER / "runs/remote/handover").is_dir()
     told("run, server killed while calibrating", responses_before=since, exit_codes=codes, prompts=len(ids))
 
 
