@@ -51,8 +51,8 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicyConfig {
-    /// A model folder as on the Hugging Face hub, or the address of a server that speaks OpenAI's protocol (`http://…`); `tavern` is the tiny policy
-    /// that infalign brings along.
+    /// A model folder as on the Hugging Face hub, or the address of a server that speaks OpenAI's protocol (`http://…`, with `#NAME` where it
+    /// serves several models); `tavern` is the tiny policy that infalign brings along.
     pub model: String,
     /// What another trainer loads where `model` is a server: a model of the hub, or a folder.
     pub weights: String,
@@ -66,8 +66,6 @@ pub struct PolicyConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerConfig {
-    /// The base's name on the server; empty where it serves one model.
-    pub model: String,
     /// What the server is: `auto`, `vllm`, `sglang`, `llama.cpp` or `openai`.
     pub dialect: String,
     /// The environment variable that holds the key, where the server asks for one.
@@ -269,7 +267,6 @@ impl Default for PolicyConfig {
 impl Default for ServerConfig {
     fn default() -> Self {
         Self {
-            model: String::new(),
             dialect: "auto".to_owned(),
             key: "INFALIGN_API_KEY".to_owned(),
             in_flight: 64,

@@ -6,19 +6,19 @@ use std::{
 };
 
 use infalign::{calibration::Calibrator, design::Design, evaluation::Evaluation};
-use infalign_data::{Existing, Fingerprint, Identity, Kind, Outcome, RolloutRow, RunDir};
+use infalign_data::{Existing, Fingerprint, Identity, Kind, Outcome, RunDir};
 use infalign_lm::{Device, Folder};
 use infalign_train::{Interrupt, rl::BaseRollouts};
 
 use crate::{
-    ask::{Question, Questions},
+    ask::Questions,
     config::{Config, TAVERN, Trainer},
     error::{Error, Result},
     judges::Judge,
     stages::{
         base::{self, Base},
         calibration, designs,
-        distill::{self, Distilled},
+        distill::{self, Distilled, Rollouts},
         evaluate::{self, Whom},
         fit,
         handover::{self, HandedOver},
@@ -165,6 +165,7 @@ fn stages(
     let device = around.device.clone();
     let mut base = base::open(dir, config, &device)?;
     let questions = Questions::read(config, base.folder())?;
+    handover::check(config, &questions.training)?;
     let c = &config.calibration;
     let samples = c.rollouts + c.check;
     let rows = rollouts::sharded(
@@ -200,20 +201,21 @@ fn stages(
     finished.designs = designs;
     finished.variants = variants.clone();
     let duels = evaluate::duels(config, &variants)?;
-    let rollouts = (
-        questions.training.as_slice(),
-        rows.as_slice(),
-        rewards.as_slice(),
-    );
+    let rollouts = Rollouts {
+        folder: base.folder(),
+        questions: &questions.training,
+        rows: &rows,
+        rewards: &rewards,
+    };
     if let Until::Distill(resample) = until {
-        finished.distilled = distill::distilled(dir, config, rollouts, (&variants, resample))?;
+        finished.distilled = distill::distilled(dir, config, &rollouts, (&variants, resample))?;
         return Ok(finished);
     }
     if until == Until::Design {
         return Ok(finished);
     }
     let mut policies = if config.train.trainer == Trainer::Infalign {
-        let with = (rollouts, calibrators.as_slice());
+        let with = (&rollouts, calibrators.as_slice());
         trained_here(
             dir,
             around,
@@ -223,7 +225,7 @@ fn stages(
             &mut judges[0],
         )?
     } else {
-        finished.handed_over = handed_over(dir, config, &base, rollouts, &variants)?;
+        finished.handed_over = handed_over(dir, config, &base, &rollouts, &variants)?;
         trained_elsewhere(config, around, &variants)?
     };
     if until == Until::Training {
@@ -296,22 +298,23 @@ struct Measured<'a> {
     made: Option<String>,
 }
 
-/// Questions, rollouts of the base and their rewards.
-type Rollouts<'a> = (&'a [Question], &'a [RolloutRow], &'a [Vec<f32>]);
-
 /// Trains every variant.
 fn trained_here<'a>(
     dir: &mut RunDir,
     around: &mut Around<'_>,
     config: &Config,
     (base, questions, variants): (&Base, &Questions, &'a [Variant]),
-    ((_, rows, rewards), calibrators): (Rollouts<'_>, &[Calibrator]),
+    (rollouts, calibrators): (&Rollouts<'_>, &[Calibrator]),
     judge: &mut Judge,
 ) -> Result<Vec<Measured<'a>>> {
     let k = config.calibration.rollouts;
     let base_rollouts = BaseRollouts {
-        tokens: rows.iter().map(|r| r.tokens[..k].to_vec()).collect(),
-        rewards: rewards.iter().map(|r| r[..k].to_vec()).collect(),
+        tokens: rollouts
+            .rows
+            .iter()
+            .map(|r| r.tokens[..k].to_vec())
+            .collect(),
+        rewards: rollouts.rewards.iter().map(|r| r[..k].to_vec()).collect(),
     };
     let common = Common {
         config,
@@ -340,7 +343,7 @@ fn handed_over(
     dir: &mut RunDir,
     config: &Config,
     base: &Base,
-    (questions, rows, rewards): Rollouts<'_>,
+    rollouts: &Rollouts<'_>,
     variants: &[Variant],
 ) -> Result<Vec<HandedOver>> {
     let weights = match base.folder() {
@@ -360,9 +363,7 @@ fn handed_over(
         config,
         trainer: config.train.trainer,
         weights: &weights,
-        questions,
-        rows,
-        rewards,
+        rollouts,
     };
     variants
         .iter()

@@ -141,6 +141,13 @@ fn every_trainer_gets_its_files_whole() {
         ("sft", ["train.jsonl", "config.yaml"]),
     ] {
         let folder = begun(&base.url(), trainer);
+        if trainer == "verl" {
+            folder
+                .run("run far.toml")
+                .refused(2, &["prompt `q0` is a text", "give prompts as messages"]);
+            let chat = prompts().replace(":\"Prompt", ":[{\"role\":\"user\",\"content\":\"Prompt");
+            folder.write("p.jsonl", &chat.replace("\"}\n", "\"}]}\n"));
+        }
         let ran = folder.run("run far.toml").done();
         for file in files {
             let text = text(&folder, &format!("runs/far/handover/exp-5/{file}"));

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use infalign_data::{Fingerprint, RolloutRow, RunDir};
+use infalign_lm::{Folder, Tokenizer};
 use infalign_train::rl::density;
 use serde::Serialize;
 use serde_json::json;
@@ -54,16 +55,52 @@ impl Set {
     }
 }
 
+/// What a set is made of: questions, the base's rollouts of them, and their raw rewards.
+#[derive(Clone, Copy)]
+pub(crate) struct Rollouts<'a> {
+    /// The base's, unless it is a server.
+    pub(crate) folder: Option<&'a Folder>,
+    pub(crate) questions: &'a [Question],
+    pub(crate) rows: &'a [RolloutRow],
+    pub(crate) rewards: &'a [Vec<f32>],
+}
+
+/// A response as it continues its prompt. Tokenisers of the `SentencePiece` kind drop the blank before a text's first word, so that a response
+/// by itself does not say whether one stands between the two; together with its prompt it does.
+fn continued(
+    tokenizer: &Tokenizer,
+    question: &Question,
+    row: &RolloutRow,
+    i: usize,
+) -> Result<String> {
+    let (prompt, response) = (&question.prompt.tokens, &row.responses[i]);
+    let Some(tokens) = row.tokens.get(i) else {
+        return Ok(response.clone());
+    };
+    let before = tokenizer.decode(prompt, true)?;
+    let whole = tokenizer.decode(&[&prompt[..], tokens].concat(), true)?;
+    Ok(match whole.strip_prefix(&before) {
+        // A response that a stop text has cut is as it is.
+        Some(rest) if rest.trim_start() == response.trim_start() => rest.to_owned(),
+        _ => response.clone(),
+    })
+}
+
 /// The set of a variant; `resample` rows for each prompt, or weights.
 pub(crate) fn set(
     config: &Config,
-    (questions, rows, rewards): (&[Question], &[RolloutRow], &[Vec<f32>]),
+    Rollouts {
+        folder,
+        questions,
+        rows,
+        rewards,
+    }: &Rollouts<'_>,
     (variant, resample): (&Variant, Option<usize>),
 ) -> Result<Set> {
     let k = config.calibration.rollouts;
     let mut lines = String::new();
     let (mut effective, mut count) = (0.0, 0);
-    for ((question, row), rewards) in questions.iter().zip(rows).zip(rewards) {
+    for ((question, row), rewards) in questions.iter().zip(*rows).zip(*rewards) {
         let w = density(&rewards[..k], variant.transform.as_ref(), variant.beta)?;
         let squares: f64 = w.iter().map(|w| w * w).sum();
         effective += (k * k) as f64 / squares;
@@ -72,7 +109,10 @@ pub(crate) fn set(
             Some(n) => systematic(&w, n, uniform(config.seed, &row.prompt_id)),
         };
         for (i, &copies) in copies.iter().enumerate() {
-            let response = &row.responses[i];
+            let response = match folder {
+                Some(folder) => continued(folder.tokenizer()?, question, row, i)?,
+                None => row.responses[i].clone(),
+            };
             let mut line = match question.of_a_chat() {
                 Some(messages) => json!({
                     "prompt": messages,
@@ -102,7 +142,7 @@ pub(crate) fn set(
 fn distill(
     dir: &mut RunDir,
     config: &Config,
-    rollouts: (&[Question], &[RolloutRow], &[Vec<f32>]),
+    rollouts: &Rollouts<'_>,
     (variant, resample): (&Variant, Option<usize>),
 ) -> Result<Distilled> {
     let form = resample.map_or_else(|| "weighted".to_owned(), |n| format!("resampled-{n}"));
@@ -149,7 +189,7 @@ fn systematic(weights: &[f64], n: usize, offset: f64) -> Vec<usize> {
 pub(crate) fn distilled(
     dir: &mut RunDir,
     config: &Config,
-    rollouts: (&[Question], &[RolloutRow], &[Vec<f32>]),
+    rollouts: &Rollouts<'_>,
     (variants, resample): (&[Variant], Option<usize>),
 ) -> Result<Vec<Distilled>> {
     let mut made: Vec<(Option<Arc<dyn infalign::Transform>>, f64)> = Vec::new();

@@ -5,14 +5,14 @@
 //! trained is served or put into a folder, and named with `--trained`, for this run to measure.
 
 use askama::Template;
-use infalign_data::{Fingerprint, RolloutRow, RunDir, Turns};
+use infalign_data::{Fingerprint, RunDir, Turns};
 use serde_json::{Value, json};
 
-use super::distill::{self, Set};
+use super::distill::{self, Rollouts, Set};
 use crate::{
     ask::Question,
     config::{Config, Trainer},
-    error::Result,
+    error::{Error, Result},
     variants::Variant,
 };
 
@@ -90,14 +90,31 @@ pub(crate) struct Common<'a> {
     pub(crate) trainer: Trainer,
     /// What the trainer loads.
     pub(crate) weights: &'a str,
-    pub(crate) questions: &'a [Question],
-    pub(crate) rows: &'a [RolloutRow],
-    pub(crate) rewards: &'a [Vec<f32>],
+    pub(crate) rollouts: &'a Rollouts<'a>,
 }
 
 /// Where a variant's files lie in the run.
 fn place(variant: &Variant) -> String {
     format!("handover/{}", variant.slug)
+}
+
+/// Refuses what would be known too late.
+///
+/// # Errors
+/// [`Error::Config`]: verl puts a chat template around every prompt, so that texts would be other prompts there than those that calibrate.
+pub(crate) fn check(config: &Config, questions: &[Question]) -> Result<()> {
+    let text = questions.iter().find(|q| matches!(q.turns, Turns::Text(_)));
+    match text {
+        Some(q) if config.train.trainer == Trainer::Verl => Err(Error::Config {
+            place: config.prompts.file.clone(),
+            why: format!(
+                "prompt `{}` is a text, and verl puts its model's chat template around every prompt; give prompts as messages, so that those that \
+                 calibrate go through it as well",
+                q.prompt.id
+            ),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Writes the files of a variant.
@@ -106,9 +123,8 @@ pub(crate) fn hand_over(
     common: &Common<'_>,
     variant: &Variant,
 ) -> Result<HandedOver> {
-    let Common {
-        config, questions, ..
-    } = common;
+    let Common { config, .. } = common;
+    let questions = common.rollouts.questions;
     let train = &config.train;
     let per_step = train.prompts.max(1) as u64;
     let task = Task {
@@ -187,9 +203,15 @@ fn files(
     let page = |page: &dyn askama::DynTemplate| -> Result<String> {
         page.dyn_render()
             .map(|text| text + "\n")
-            .map_err(|e| crate::Error::bug(format!("a file for another trainer: {e}")))
+            .map_err(|e| Error::bug(format!("a file for another trainer: {e}")))
     };
-    let prompts = lines(common.questions.iter().map(|q| row(q, common.trainer)));
+    let prompts = lines(
+        common
+            .rollouts
+            .questions
+            .iter()
+            .map(|q| row(q, common.trainer)),
+    );
     Ok(match common.trainer {
         Trainer::Infalign => Vec::new(),
         Trainer::Trl => vec![
@@ -210,7 +232,7 @@ fn files(
         Trainer::Sft => {
             let set = distill::set(
                 common.config,
-                (common.questions, common.rows, common.rewards),
+                common.rollouts,
                 (variant, Some(task.samples)),
             )?;
             let config = page(&Sft {

@@ -54,7 +54,8 @@ fn inputs(
 
 /// Draws `samples` responses to each question in shards under `folder`, or reads those that are there.
 ///
-/// A shard of which a server left prompts unanswered is put off; the others are drawn, and the same command asks for the missing prompts alone.
+/// A shard of which a server left prompts unanswered is put off; the others are drawn, unless it answered none of a shard, and the same command asks
+/// for the missing prompts alone.
 ///
 /// # Errors
 /// [`Error::Unanswered`] after the last shard.
@@ -82,7 +83,11 @@ pub(crate) fn sharded(
         match done {
             Ok(done) => around.tell_skipped(done, &what),
             Err(Error::Unanswered { missing: some, .. }) => {
+                let gone = some.len() == questions.len();
                 missing.extend(some);
+                if gone {
+                    break; // a server that answers nothing is not asked for the rest
+                }
                 continue;
             }
             Err(error) => return Err(error),

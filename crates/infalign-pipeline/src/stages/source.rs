@@ -183,9 +183,12 @@ fn server(address: &str, config: &Config) -> Result<RemotePolicy> {
         Some(_) => Some(Key::from_variable(&s.key)?),
         None => None,
     };
+    let (address, model) = address
+        .split_once('#')
+        .map_or((address, None), |(a, m)| (a, Some(m)));
     let mut endpoint = Endpoint::parse(address)?.with_key(key);
-    if !s.model.is_empty() && address == config.policy.model {
-        endpoint = endpoint.with_model(&s.model);
+    if let Some(model) = model {
+        endpoint = endpoint.with_model(model);
     }
     let patience = Patience {
         deadline: std::time::Duration::from_secs_f64(s.deadline),

@@ -1,7 +1,7 @@
 //! `infalign sample --policy`: responses of a policy behind HTTP, printed, or into a shard that a killed command completes.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io::IsTerminal,
     path::Path,
     time::{Duration, Instant},
@@ -115,6 +115,11 @@ fn asked(args: &Sample) -> Result<Vec<(String, Turns)>> {
     Ok(asked)
 }
 
+/// Where each id stands.
+fn places(asked: &[(String, Turns)]) -> BTreeMap<&str, usize> {
+    asked.iter().enumerate().map(|(at, (id, _))| (id.as_str(), at)).collect()
+}
+
 /// Hands every prompt's rollout to `take`, and lists what has none.
 fn draw(
     policy: &RemotePolicy,
@@ -168,15 +173,16 @@ fn printed(
     });
     let all: Vec<_> = asked.iter().collect();
     let of = policy.log_probs_of(settings);
+    let places = places(asked);
     let missing = draw(policy, (&all, args.n, settings), |rollout| {
-        let prompt = asked.iter().find(|(id, _)| *id == rollout.prompt_id);
+        let prompt = places.get(rollout.prompt_id.as_str()).map(|&at| &asked[at].1);
         for (index, response) in rollout.responses.iter().enumerate() {
             match format {
                 Format::Text => print::text(format_args!("{}\n\n", response.text))?,
                 Format::Json => print::json_line(&json!({
                     "prompt_id": rollout.prompt_id,
                     "index": index,
-                    "prompt": prompt.map(|(_, turns)| turns),
+                    "prompt": prompt,
                     "text": response.text,
                     "tokens": response.token_ids,
                     "log_probs": response.token_log_probs,
@@ -237,9 +243,10 @@ fn into_shard(
     }
     let interrupt = Interrupt::install(|_| print::note("\nstopping: saving what is there"))?;
     let mut saved = Instant::now();
+    let places = places(asked);
     let drawn = draw(policy, (&open, args.n, settings), |rollout| {
-        let prompt = asked.iter().find(|(id, _)| *id == rollout.prompt_id);
-        rows.push(row(prompt.map(|(_, turns)| turns), rollout));
+        let prompt = places.get(rollout.prompt_id.as_str()).map(|&at| &asked[at].1);
+        rows.push(row(prompt, rollout));
         if interrupt.requested() {
             return Err(Error::Interrupted(format!(
                 "stopped with {} of {} prompts in {}; the same command asks for the others",
@@ -255,8 +262,7 @@ fn into_shard(
         Ok(())
     });
     // In the order of the prompts, whatever the server did first.
-    let place = |id: &str| asked.iter().position(|(known, _)| known == id);
-    rows.sort_by_key(|row| place(&row.prompt_id));
+    rows.sort_by_key(|row| places.get(row.prompt_id.as_str()));
     if !rows.is_empty() {
         write_rollouts(file, &rows, &about)?;
     }
