@@ -117,7 +117,11 @@ fn asked(args: &Sample) -> Result<Vec<(String, Turns)>> {
 
 /// Where each id stands.
 fn places(asked: &[(String, Turns)]) -> BTreeMap<&str, usize> {
-    asked.iter().enumerate().map(|(at, (id, _))| (id.as_str(), at)).collect()
+    asked
+        .iter()
+        .enumerate()
+        .map(|(at, (id, _))| (id.as_str(), at))
+        .collect()
 }
 
 /// Hands every prompt's rollout to `take`, and lists what has none.
@@ -175,7 +179,9 @@ fn printed(
     let of = policy.log_probs_of(settings);
     let places = places(asked);
     let missing = draw(policy, (&all, args.n, settings), |rollout| {
-        let prompt = places.get(rollout.prompt_id.as_str()).map(|&at| &asked[at].1);
+        let prompt = places
+            .get(rollout.prompt_id.as_str())
+            .map(|&at| &asked[at].1);
         for (index, response) in rollout.responses.iter().enumerate() {
             match format {
                 Format::Text => print::text(format_args!("{}\n\n", response.text))?,
@@ -245,7 +251,9 @@ fn into_shard(
     let mut saved = Instant::now();
     let places = places(asked);
     let drawn = draw(policy, (&open, args.n, settings), |rollout| {
-        let prompt = places.get(rollout.prompt_id.as_str()).map(|&at| &asked[at].1);
+        let prompt = places
+            .get(rollout.prompt_id.as_str())
+            .map(|&at| &asked[at].1);
         rows.push(row(prompt, rollout));
         if interrupt.requested() {
             return Err(Error::Interrupted(format!(

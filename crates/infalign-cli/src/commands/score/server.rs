@@ -1,6 +1,6 @@
 //! `infalign score --policy`: log-probabilities of given responses by a policy behind HTTP.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, convert::Infallible};
 
 use infalign_data::{Turns, read_scoring};
 use infalign_remote::{LikelihoodJob, MissingPrompt, Patience, SampleError};
@@ -34,8 +34,8 @@ impl<T> Kept<T> {
     /// Everything that `ask` hands over, by its name.
     fn of(
         ask: impl FnOnce(
-            &mut dyn FnMut(Result<(String, T), MissingPrompt>) -> Result<()>,
-        ) -> Result<(), SampleError<Error>>,
+            &mut dyn FnMut(Result<(String, T), MissingPrompt>) -> Result<(), Infallible>,
+        ) -> Result<(), SampleError<Infallible>>,
     ) -> Result<Self> {
         let (mut found, mut missing) = (BTreeMap::new(), Vec::new());
         let asked = ask(&mut |end| {
@@ -48,7 +48,7 @@ impl<T> Kept<T> {
         match asked {
             Ok(()) => Ok(Self { found, missing }),
             Err(SampleError::Remote(error)) => Err(error.into()),
-            Err(SampleError::Each(error)) => Err(error),
+            Err(SampleError::Each(never)) => match never {},
         }
     }
 }
