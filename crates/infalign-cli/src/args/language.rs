@@ -28,7 +28,7 @@ pub(crate) struct Sample {
     #[arg(long, value_name = "FOLDER", required_unless_present = "policy")]
     pub(crate) model: Option<PathBuf>,
     /// A policy behind HTTP in place of a model: the address of a server that speaks OpenAI's protocol; #NAME says which of its models.
-    #[arg(long, value_name = "http://…", conflicts_with_all = ["model", "adapter", "memory", "truncate", "max_batch", "dress"])]
+    #[arg(long, value_name = "http://…", conflicts_with_all = ["model", "adapter", "memory", "truncate", "max_batch", "chat", "raw"])]
     pub(crate) policy: Option<String>,
     /// Requests on the way at most; fewer where the server is slow.
     #[arg(long, value_name = "N", default_value_t = 64, requires = "policy", help_heading = SERVER)]
@@ -131,7 +131,7 @@ pub(crate) struct Score {
     #[arg(long, value_name = "FOLDER")]
     pub(crate) model: Option<PathBuf>,
     /// A policy behind HTTP in place of a model (vLLM, SGLang); #NAME says which of its models.
-    #[arg(long, value_name = "http://…", conflicts_with_all = ["dress", "eos", "per_token", "temperature", "out"])]
+    #[arg(long, value_name = "http://…", conflicts_with_all = ["chat", "raw", "eos", "per_token", "temperature", "out"])]
     pub(crate) policy: Option<String>,
     /// A reward in place of a model: length, lexicon:FILE, regex:PATTERN, answer, exec:COMMAND, model:FOLDER, a server (vllm:http://…), judge:http://…, sum(…).
     #[arg(long, value_name = "REWARD")]

@@ -344,7 +344,21 @@ impl Service {
         Self(child, address.unwrap())
     }
 
+    /// The answer, once the reward is open.
     fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        (0..200)
+            .map(|_| self.ask(path, body))
+            .find(|(status, _)| {
+                let early = *status == 503;
+                if early {
+                    std::thread::sleep(std::time::Duration::from_millis(50));
+                }
+                !early
+            })
+            .unwrap()
+    }
+
+    fn ask(&self, path: &str, body: &Value) -> (u16, Value) {
         let body = body.to_string();
         let mut stream = TcpStream::connect(&self.1).unwrap();
         write!(
