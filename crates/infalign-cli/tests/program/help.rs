@@ -19,6 +19,7 @@ fn of_every_command() {
         "distill",
         "evaluate",
         "report",
+        "serve",
         "config",
         "config default",
         "config schema",
@@ -37,6 +38,8 @@ fn of_every_command() {
         "reward train",
         "reward eval",
         "devices",
+        "completions",
+        "man",
         "procedures",
         "transforms",
     ] {
