@@ -294,7 +294,13 @@ fn a_shard_of_samples_is_completed() {
     let spec = format!("vllm:{}", saturated.url());
     let refused = folder.run_with(&["score", "--reward", &spec, "--data", "s.parquet"]);
     assert_ne!(refused.code, Some(0));
-    assert!(refused.stderr.contains("an activation is on that saturates"), "{}", refused.stderr);
+    assert!(
+        refused
+            .stderr
+            .contains("an activation is on that saturates"),
+        "{}",
+        refused.stderr
+    );
 }
 
 /// A reward model of vLLM: the length of a text, shifted.
