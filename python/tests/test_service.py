@@ -80,7 +80,7 @@ def test_a_refusal_says_why_and_a_busy_service_is_asked_again(monkeypatch: pytes
         ask(url, responses=["a"], prompt_ids=["x"], tries=1, timeout=2)
 
 
-@pytest.mark.skipif("INFALIGN_PROGRAM" not in os.environ, reason="INFALIGN_PROGRAM names the program")
+@pytest.mark.skipif("INFALIGN_PROGRAM" not in os.environ, reason="INFALIGN_PROGRAM=target/release/infalign python -m pytest python/tests runs it")
 def test_the_program_serves_what_the_package_computes(tmp_path: Path) -> None:
     calibration = infalign.Calibration.from_rollouts(["1", "2"], [[1.0, 4.0, 2.0, 9.0], [5.0, 7.0, 6.0, 6.0]])
     calibration.save(tmp_path / "c.safetensors")
