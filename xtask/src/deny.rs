@@ -1,9 +1,12 @@
-//! `cargo xtask deny`: licences, bans and sources always; advisories when their database can be had.
+//! `cargo xtask deny`: licences, bans and sources always; advisories when their database can be had. Of the program, and of the Python package.
 
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+
+/// What is locked by itself.
+const WORKSPACES: [&str; 2] = ["Cargo.toml", "python/Cargo.toml"];
 
 /// Runs cargo-deny. What could not be checked is said on a line of its own, never passed over.
 pub(crate) fn run(root: &Path) -> Result<()> {
@@ -13,23 +16,37 @@ pub(crate) fn run(root: &Path) -> Result<()> {
              cargo install cargo-deny --locked"
         );
     }
-    if !cargo_deny(root, &["check", "licenses", "bans", "sources"])? {
-        bail!(
-            "deny: a dependency breaks deny.toml; run it alone with:\n    \
-             cargo deny check licenses bans sources"
-        );
+    for manifest in WORKSPACES {
+        if !check(root, manifest, &["licenses", "bans", "sources"])? {
+            bail!(
+                "deny: a dependency breaks deny.toml; run it alone with:\n    \
+                 cargo deny --manifest-path {manifest} check --config deny.toml licenses bans sources"
+            );
+        }
     }
     if !cargo_deny(root, &["fetch", "db"])? {
         println!("deny: advisories NOT CHECKED, their database could not be fetched");
         return Ok(());
     }
-    if !cargo_deny(root, &["check", "--disable-fetch", "advisories"])? {
-        bail!(
-            "deny: a dependency has a security advisory; run it alone with:\n    \
-             cargo deny check advisories"
-        );
+    for manifest in WORKSPACES {
+        if !check(root, manifest, &["--disable-fetch", "advisories"])? {
+            bail!(
+                "deny: a dependency has a security advisory; run it alone with:\n    \
+                 cargo deny --manifest-path {manifest} check --config deny.toml advisories"
+            );
+        }
     }
     Ok(())
+}
+
+/// Whether a workspace passes these checks of the one deny.toml.
+fn check(root: &Path, manifest: &str, checks: &[&str]) -> Result<bool> {
+    let config = root.join("deny.toml");
+    let config = config
+        .to_str()
+        .context("the path of deny.toml is not UTF-8")?;
+    let before = ["--manifest-path", manifest, "check", "--config", config];
+    cargo_deny(root, &[&before, checks].concat())
 }
 
 /// Whether `cargo deny` with these arguments succeeds.

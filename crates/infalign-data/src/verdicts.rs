@@ -94,7 +94,7 @@ mod tests {
             r#"[{"score": null}, {}]"#,
         ];
         let rows = rows.map(arena).join("\n");
-        let wanted = [Some(1.0), Some(0.5), Some(0.25), Some(1.0), None];
+        let wanted = [Some(1.0), Some(0.5), Some(0.25), None, None];
         assert_eq!(read(&rows).unwrap(), wanted);
         for bad in [
             r#"[{"score": "A"}]"#,

@@ -200,6 +200,8 @@ pub struct TrainConfig {
     pub held_out_every: u64,
     /// Passes over a step's samples (`rloo`, `grpo`, `ppo`); 0 is the objective's own.
     pub epochs: usize,
+    /// So many first steps project the known optimum from the base's rollouts, as the objective `projection` does, before the objective's own begin.
+    pub warm_start: u64,
     /// Keeps only every layer's input and computes the layer again: less memory, more time, the same bits.
     pub recompute: bool,
     /// Steps between two checkpoints.
@@ -361,6 +363,7 @@ impl Default for TrainConfig {
             land: true,
             held_out_every: 20,
             epochs: 0,
+            warm_start: 0,
             recompute: false,
             save_every: 20,
         }

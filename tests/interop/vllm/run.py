@@ -115,7 +115,7 @@ def run(policy: Server) -> None:
     """`infalign run` up to the calibration, then as far as the files for a trainer."""
     (FOLDER / "run.toml").write_text(
         f'policy.model = "{POLICY}"\npolicy.weights = "policy"\ntrain.trainer = "trl"\nprompts.file = "many.jsonl"\nprompts.held_out = 40\nprompts.limit = 200\nsampling.max_tokens = 12\n'
-        f'[reward]\ntrain_on = "vllm:{REWARD}"\njudges = ["length"]\n[calibration]\nrollouts = 32\ncheck = 4\nshard = 16\n'
+        f'[reward]\ntrain_on = "vllm:{REWARD}"\njudges = ["length"]\n[design]\nprocedures = ["best-of:4"]\nrewards = ["exp:10"]\n[evaluate]\nsamples = 8\n[calibration]\nrollouts = 32\ncheck = 4\nshard = 16\n'
     )
     since, codes = killed_in_the_middle(policy, 40 * 32, "calibrate", "run.toml", "--name", "remote", "--runs", "runs")
     files = {str(p.relative_to(FOLDER)): p.stat().st_mtime_ns for p in (FOLDER / "runs/remote").rglob("*.parquet")}
@@ -129,6 +129,68 @@ def run(policy: Server) -> None:
     told("run, server killed while calibrating", responses_before=since, exit_codes=codes, prompts=len(ids))
 
 
+def likelihoods() -> None:
+    """What vLLM says of given responses is what the model says when it is loaded here."""
+    data = [{"prompt_id": f"p{i}", "prompt": f"the dog {i} ", "responses": ["ran over the hill", "sat on the mat and sang", "x"]} for i in range(50)]
+    (FOLDER / "given.jsonl").write_text("\n".join(map(json.dumps, data)) + "\n")
+    told_by = {}
+    for source in (["--policy", POLICY], ["--model", "policy", "--raw"]):
+        done = program("score", *source, "--data", "given.jsonl", "--format", "json")
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        told_by[source[0]] = {(r["prompt_id"], r["index"]): (r["tokens"], r["log_prob"]) for r in lines}
+    server, here = told_by["--policy"], told_by["--model"]
+    assert server.keys() == here.keys() and len(server) == 150, (len(server), len(here))
+    # Tokens may be a list or their number; what counts is the sum.
+    apart = max(abs(server[key][1] - here[key][1]) for key in server)
+    assert apart < 1e-3, apart
+    told("score --policy", responses=len(server), largest_difference=apart)
+
+
+def trained() -> None:
+    """A served policy measured as the trained one. It is the base itself, so that it must win half and have no KL."""
+    done = program("run", "run.toml", "--name", "remote", "--runs", "runs", "--trained", f"exp:10={POLICY}")
+    results = json.loads((FOLDER / "runs/remote/eval/results.json").read_text())
+    (policy,) = results["policies"]
+    rate = next(w["win_rate"] for w in policy["win_rates"] if w["procedure"] == "standard")
+    assert rate["low"] <= 0.5 <= rate["high"], rate
+    kl = policy["kl"]
+    assert abs(next(v["mean"] for v in kl.values() if isinstance(v, dict) and "mean" in v)) < 0.05, kl
+    assert (FOLDER / "runs/remote/report.html").exists(), done.stdout
+    told("run --trained", win_rate=round(rate["mean"], 4), low=round(rate["low"], 4), high=round(rate["high"], 4), kl=kl)
+
+
+def served() -> None:
+    """The service of that run: rewards by vLLM, and rollouts by vLLM of a prompt that nobody calibrated."""
+    service = "http://127.0.0.1:8100"
+    log = (FOLDER / "serve.log").open("w")
+    running = subprocess.Popen([str(PROGRAM), "serve", "run.toml", "--name", "remote", "--runs", "runs", "--policy", "exp:10", "--unknown", "rollout"],
+                               cwd=FOLDER, stdout=log, stderr=log)  # fmt: skip
+    try:
+        for _ in range(300):
+            assert running.poll() is None, (FOLDER / "serve.log").read_text()
+            try:
+                if ask(service, "/readyz")[0] == 200:
+                    break
+            except OSError:
+                pass
+            time.sleep(0.2)
+        responses = ["sat on the mat", "flew over the hill"]
+        for prompt in ("a bird 7 ", "nobody calibrated this "):
+            status, answer = ask(service, "/v1/rewards", {"prompts": [prompt, prompt], "responses": responses})
+            assert status == 200, answer
+            _, direct = ask(REWARD, "/classify", {"input": [prompt + text for text in responses], "use_activation": False})
+            assert max(abs(a - b["probs"][0]) for a, b in zip(answer["raw"], direct["data"], strict=True)) < 1e-3
+            assert all(0 <= u <= 1 for u in answer["calibrated"]), answer
+            # The same prompt again is not drawn for again.
+            assert ask(service, "/v1/rewards", {"prompts": [prompt, prompt], "responses": responses})[1] == answer
+        drawn = re.search(r"^infalign_unknown_prompts_total\{[^}]*rollout[^}]*\} (\S+)", urllib.request.urlopen(service + "/metrics").read().decode(), re.MULTILINE)
+        told("serve", rewards=answer["raw"], calibrated=answer["calibrated"], unknown_prompts=drawn and drawn[1])
+    finally:
+        running.terminate()
+        running.wait()
+        log.close()
+
+
 def main() -> None:
     servers = {name: Server(VLLM, FOLDER, name) for name in PORTS}
     for server in servers.values():
@@ -138,6 +200,9 @@ def main() -> None:
     shard(servers["policy"])
     scored()
     run(servers["policy"])
+    likelihoods()
+    trained()
+    served()
 
 
 if __name__ == "__main__":

@@ -5,10 +5,11 @@
 //! | `A>>B`, `A>B` | 1 |
 //! | `A=B` | ½ |
 //! | `B>A`, `B>>A`, and as `A<B`, `A<<B` | 0 |
-//! | none | the game does not count; no verdict without any |
+//! | none | no verdict: one position alone tells more of the position than of the answers |
 //!
-//! A prompt's verdict is the mean over its games, which averages over the swap of positions. That some win by more (`>>`) is not weighed, as
-//! a win rate counts wins.
+//! A prompt's verdict is the mean over its games, which averages over the swap of positions. Order and missing scores are taken as Arena-Hard's own
+//! `gen_judgment.py` writes and `show_result.py` reads them; but that some win by more (`>>`), which weighs three there, is not weighed here, as a win
+//! rate counts wins.
 
 use serde_json::Value;
 
@@ -36,9 +37,13 @@ pub(super) fn read(raw: &Raw) -> Result<Record> {
         });
     }
     let mut wins = Vec::new();
+    let mut silent = false;
     for (game, said) in games.iter().enumerate() {
         let score = match said.get("score").unwrap_or(&Value::Null) {
-            Value::Null => continue,
+            Value::Null => {
+                silent = true;
+                continue;
+            }
             Value::String(score) => score.trim(),
             other => {
                 return Err(wrong_type(
@@ -63,7 +68,7 @@ pub(super) fn read(raw: &Raw) -> Result<Record> {
         };
         wins.push(if game == 0 { 1.0 - a } else { a });
     }
-    let won = (!wins.is_empty()).then(|| wins.iter().sum::<f64>() / wins.len() as f64);
+    let won = (!silent && !wins.is_empty()).then(|| wins.iter().sum::<f64>() / wins.len() as f64);
     let baseline = match fields.given("baseline") {
         None => "baseline".to_owned(),
         Some(_) => fields.text("baseline")?,

@@ -329,6 +329,12 @@ impl Config {
             &t.floor,
             "a share of the highest rate, from 0 to 1",
         )?;
+        at.expect(
+            t.warm_start <= t.steps,
+            "train.warm_start",
+            &t.warm_start,
+            &format!("at most train.steps = {}", t.steps),
+        )?;
         at.expect(t.clip >= 0.0, "train.clip", &t.clip, "0 or more")?;
         at.expect(
             t.gain > 0.0 && t.gain <= FASTEST,

@@ -17,7 +17,7 @@ struct Rule {
 }
 
 /// What only this program's training reads.
-const OURS: [&str; 13] = [
+const OURS: [&str; 14] = [
     "train.objective",
     "train.kl",
     "train.accumulate",
@@ -29,6 +29,7 @@ const OURS: [&str; 13] = [
     "train.land",
     "train.held_out_every",
     "train.epochs",
+    "train.warm_start",
     "train.recompute",
     "policy.lora_rank",
 ];
@@ -81,6 +82,12 @@ fn rules(config: &Config) -> Vec<Rule> {
             "train.epochs",
             projection,
             "objective `projection` takes the rollouts of a step once",
+            OBJECTIVE,
+        ),
+        rule(
+            "train.warm_start",
+            projection,
+            "objective `projection` projects in every step",
             OBJECTIVE,
         ),
         rule(
@@ -236,6 +243,12 @@ mod tests {
                 "train.epochs=2",
                 "train.objective=projection",
                 "train.objective=grpo",
+            ),
+            (
+                "",
+                "train.warm_start=9",
+                "train.objective=projection",
+                "train.objective=rloo",
             ),
             (
                 "",

@@ -1,12 +1,11 @@
 //! Where responses come from: a model that is loaded here, or one behind HTTP.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use infalign_data::{Fingerprint, RolloutRow, read_rollouts};
 use infalign_lm::{Decoder, Device, Folder, Head, sample::Sampling};
 use infalign_remote::{
-    Client, Dialect, Endpoint, Key, LikelihoodJob, MissingPrompt, Patience, Prompt, PromptForm,
-    RemotePolicy, RemoteResponse, Rollout, SampleError,
+    Key, LikelihoodJob, MissingPrompt, Patience, Prompt, PromptForm, RemotePolicy, SampleError,
 };
 use infalign_train::rl::{self, Draws, draw};
 use serde_json::json;
@@ -183,23 +182,19 @@ fn server(address: &str, config: &Config) -> Result<RemotePolicy> {
         Some(_) => Some(Key::from_variable(&s.key)?),
         None => None,
     };
-    let (address, model) = address
-        .split_once('#')
-        .map_or((address, None), |(a, m)| (a, Some(m)));
-    let mut endpoint = Endpoint::parse(address)?.with_key(key);
-    if let Some(model) = model {
-        endpoint = endpoint.with_model(model);
-    }
     let patience = Patience {
         deadline: std::time::Duration::from_secs_f64(s.deadline),
         most_in_flight: s.in_flight,
         ..Patience::default()
     };
-    let dialect = (s.dialect != "auto").then(|| Dialect::named(&s.dialect));
-    Ok(RemotePolicy::open(
-        Client::new(endpoint, patience)?,
-        dialect.flatten(),
-    )?)
+    let dialect = (s.dialect != "auto").then_some(s.dialect.as_str());
+    Ok(RemotePolicy::at(address, key, dialect, patience)?)
+}
+
+/// Where each id stands.
+fn places(questions: &[Question]) -> BTreeMap<&str, usize> {
+    let ids = questions.iter().map(|q| &*q.prompt.id);
+    ids.enumerate().map(|(at, id)| (id, at)).collect()
 }
 
 /// Asks for what is not in `part`.
@@ -212,7 +207,8 @@ fn asked(
 ) -> Result<Drawn> {
     const MARK: &str = "inputs";
     let mut found: Vec<Option<RolloutRow>> = vec![None; questions.len()];
-    let at = |id: &str| questions.iter().position(|q| &*q.prompt.id == id);
+    let places = places(questions);
+    let at = |id: &str| places.get(id).copied();
     if part.exists() {
         let (rows, about) = read_rollouts(part)?;
         for row in rows
@@ -245,7 +241,7 @@ fn asked(
         match end {
             Ok(rollout) => {
                 if let Some(at) = at(&rollout.prompt_id) {
-                    found[at] = Some(row(&questions[at], rollout));
+                    found[at] = Some(rollout.into_row(questions[at].text.clone()));
                 }
             }
             Err(prompt) => lost.push(missing(prompt)),
@@ -280,7 +276,7 @@ pub(crate) fn told(
     if rows.iter().any(|row| row.tokens.is_empty()) {
         return Ok(None);
     }
-    let at = |id: &str| questions.iter().position(|q| &*q.prompt.id == id);
+    let places = places(questions);
     let mut lost = Vec::new();
     let mut prompts: Vec<Vec<u32>> = vec![Vec::new(); questions.len()];
     let texts = questions
@@ -289,7 +285,7 @@ pub(crate) fn told(
     let cut = policy.tokenise(texts, true, |end| {
         match end {
             Ok((id, tokens)) => {
-                if let Some(at) = at(&id) {
+                if let Some(&at) = places.get(id.as_str()) {
                     prompts[at] = tokens;
                 }
             }
@@ -357,25 +353,6 @@ fn missing(prompt: MissingPrompt) -> Missing {
         error: prompt.given_up.to_string(),
         prompt_id: prompt.prompt_id,
     }
-}
-
-/// What a server gave, as a row; what it did not tell for every response is left empty.
-fn row(question: &Question, rollout: Rollout) -> RolloutRow {
-    let responses = rollout.responses;
-    let mut row = empty(question);
-    let log_probs: Option<Vec<f64>> = responses.iter().map(RemoteResponse::log_prob).collect();
-    row.log_probs = log_probs
-        .unwrap_or_default()
-        .into_iter()
-        .map(|x| x as f32)
-        .collect();
-    let tokens: Option<Vec<Vec<u32>>> = responses.iter().map(|r| r.token_ids.clone()).collect();
-    row.tokens = tokens.unwrap_or_default();
-    for response in responses {
-        row.responses.push(response.text);
-        row.truncated.push(response.truncated);
-    }
-    row
 }
 
 /// Where prompts that were not answered are listed.

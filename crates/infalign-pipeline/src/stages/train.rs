@@ -211,6 +211,7 @@ pub(crate) fn settings(config: &Config, variant: &Variant) -> Result<Settings> {
         samples: t.samples,
         accumulate: t.accumulate,
         objective,
+        warm_start: t.warm_start,
         kl: match t.kl.as_str() {
             "k1" => KlEstimator::K1,
             "k3" => KlEstimator::K3,

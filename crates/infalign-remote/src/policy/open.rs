@@ -8,9 +8,12 @@ use super::{
 };
 use crate::{
     client::Client,
+    endpoint::Endpoint,
     error::{Error, Result},
     fault::Fault,
+    key::Key,
     models::ServedModel,
+    patience::Patience,
 };
 
 /// A policy behind HTTP.
@@ -83,6 +86,35 @@ impl RemotePolicy {
             model,
             context,
         })
+    }
+
+    /// Opens the policy at `ADDRESS[#MODEL]`; `dialect` is a name of [`DIALECTS`](super::DIALECTS), or `None` to find out.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a dialect of no known name; what [`Endpoint::parse`], [`Client::new`] and [`Self::open`] say.
+    pub fn at(
+        place: &str,
+        key: Option<Key>,
+        dialect: Option<&str>,
+        patience: Patience,
+    ) -> Result<Self> {
+        let named = |name: &str| {
+            Dialect::named(name).ok_or_else(|| Error::Setting {
+                field: "dialect",
+                found: name.to_owned(),
+                allowed: "vllm, sglang, llama.cpp or openai",
+            })
+        };
+        let dialect = dialect.map(named).transpose()?;
+        let (address, model) = match place.split_once('#') {
+            Some((address, model)) => (address, Some(model)),
+            None => (place, None),
+        };
+        let mut endpoint = Endpoint::parse(address)?.with_key(key);
+        if let Some(model) = model {
+            endpoint = endpoint.with_model(model);
+        }
+        Self::open(Client::new(endpoint, patience)?, dialect)
     }
 
     /// With at most this many choices to a request (at least 1), where a server takes fewer or more than its kind usually does.

@@ -81,22 +81,28 @@ pub struct Rollout {
 }
 
 impl Rollout {
-    /// As a row of a shard, with the prompt's text as the model saw it. `None` where the server gave no tokens or log-probabilities, without
-    /// which a shard has no row.
+    /// As a row of a shard, with the prompt's text as the model saw it. Tokens and log-probabilities that the server did not tell of every
+    /// response are left empty.
     #[must_use]
-    pub fn into_row(self, prompt: String) -> Option<RolloutRow> {
-        let mut row = RolloutRow {
-            prompt_id: self.prompt_id,
+    pub fn into_row(self, prompt: String) -> RolloutRow {
+        let Self {
+            prompt_id,
+            responses,
+            ..
+        } = self;
+        let log_probs: Option<Vec<f32>> = responses
+            .iter()
+            .map(|r| r.log_prob().map(|x| x as f32))
+            .collect();
+        let tokens: Option<Vec<Vec<u32>>> = responses.iter().map(|r| r.token_ids.clone()).collect();
+        RolloutRow {
+            prompt_id,
             prompt,
-            ..RolloutRow::default()
-        };
-        for response in self.responses {
-            row.log_probs.push(response.log_prob()? as f32);
-            row.tokens.push(response.token_ids?);
-            row.responses.push(response.text);
-            row.truncated.push(response.truncated);
+            log_probs: log_probs.unwrap_or_default(),
+            tokens: tokens.unwrap_or_default(),
+            truncated: responses.iter().map(|r| r.truncated).collect(),
+            responses: responses.into_iter().map(|r| r.text).collect(),
         }
-        Some(row)
     }
 }
 

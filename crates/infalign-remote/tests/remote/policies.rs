@@ -93,7 +93,9 @@ fn each_kind_is_recognised_and_gives_what_it_has() {
                 texts.push(&response.text);
             }
             let row = rollout.clone().into_row("Once".into());
-            assert_eq!(row.is_some(), name != "openai", "{name} {id}");
+            assert_eq!(row.responses.len(), 5, "{name} {id}");
+            assert_eq!(row.log_probs.len(), 5, "{name} {id}");
+            assert_eq!(row.tokens.len() == 5, name != "openai", "{name} {id}");
         }
         texts.sort();
         texts.dedup();

@@ -114,13 +114,9 @@ pub(super) fn route() -> Route {
                 request: None,
                 answer: Some(schema::<Listing>),
             },
-            Operation {
-                method: "post",
-                summary: "Calibrates further prompts until the service ends; wants a token",
-                parameters: None,
-                request: Some(schema::<Request>),
-                answer: Some(schema::<Added>),
-            },
+            Operation::post::<Request, Added>(
+                "Calibrates further prompts until the service ends; wants a token",
+            ),
         ],
     }
 }

@@ -6,13 +6,14 @@ use axum::{extract::State as Shared, response::Response, routing::post};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Operation, Route, schema};
+use super::{Operation, Route, rewarded};
 use crate::{
-    body::{Json, answer},
+    body::Json,
     fault::{Fault, Kind},
-    item::{Given, Item, noted},
+    item::{Given, Item},
     known::Known,
     prompt::{Keyed, Prompt, Turn},
+    shaping::Shaped,
     split::{ended, recognised},
     state::State,
 };
@@ -66,13 +67,9 @@ pub(super) fn route() -> Route {
     Route {
         path: PATH,
         methods: post(classify),
-        operations: vec![Operation {
-            method: "post",
-            summary: "Rewards in the shape of vLLM's reward models",
-            parameters: None,
-            request: Some(schema::<Request>),
-            answer: Some(schema::<Answer>),
-        }],
+        operations: vec![Operation::post::<Request, Answer>(
+            "Rewards in the shape of vLLM's reward models",
+        )],
     }
 }
 
@@ -90,25 +87,18 @@ async fn classify(
         (None, Some(messages)) => vec![conversation(&state, messages)?],
         _ => return Err(Fault::malformed("give `input`, or else `messages`")),
     };
-    let noted = noted(&items, state.settings.log_prompts);
-    let shaped = state.rewards(items).await?;
-    let class = |(index, transformed)| Class {
+    let class = |(index, reward): (usize, &Shaped)| Class {
         index,
         label: "LABEL_0",
-        probs: [transformed],
+        probs: [reward.transformed],
         num_classes: 1,
     };
-    let body = Answer {
+    rewarded(&state, items, |shaped| Answer {
         object: "list",
         model: request.model,
-        data: shaped
-            .iter()
-            .map(|reward| reward.transformed)
-            .enumerate()
-            .map(class)
-            .collect(),
-    };
-    Ok(answer(&body, noted))
+        data: shaped.iter().enumerate().map(class).collect(),
+    })
+    .await
 }
 
 /// Texts whose prompts are recognised.

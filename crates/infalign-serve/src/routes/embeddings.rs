@@ -9,14 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     Operation, Route,
     classify::{Input, conversations},
-    schema,
+    rewarded,
 };
-use crate::{
-    body::{Json, answer},
-    fault::Fault,
-    item::noted,
-    state::State,
-};
+use crate::{body::Json, fault::Fault, shaping::Shaped, state::State};
 
 pub(super) const PATH: &str = "/v1/embeddings";
 
@@ -50,13 +45,9 @@ pub(super) fn route() -> Route {
     Route {
         path: PATH,
         methods: post(embeddings),
-        operations: vec![Operation {
-            method: "post",
-            summary: "Rewards in the shape of SGLang's reward models",
-            parameters: None,
-            request: Some(schema::<Request>),
-            answer: Some(schema::<Answer>),
-        }],
+        operations: vec![Operation::post::<Request, Answer>(
+            "Rewards in the shape of SGLang's reward models",
+        )],
     }
 }
 
@@ -65,22 +56,15 @@ async fn embeddings(
     Json(request): Json<Request>,
 ) -> Result<Response, Fault> {
     let items = conversations(&state, request.input)?;
-    let noted = noted(&items, state.settings.log_prompts);
-    let shaped = state.rewards(items).await?;
-    let embedding = |(index, transformed)| Embedding {
+    let embedding = |(index, reward): (usize, &Shaped)| Embedding {
         object: "embedding",
         index,
-        embedding: [transformed],
+        embedding: [reward.transformed],
     };
-    let body = Answer {
+    rewarded(&state, items, |shaped| Answer {
         object: "list",
         model: request.model,
-        data: shaped
-            .iter()
-            .map(|reward| reward.transformed)
-            .enumerate()
-            .map(embedding)
-            .collect(),
-    };
-    Ok(answer(&body, noted))
+        data: shaped.iter().enumerate().map(embedding).collect(),
+    })
+    .await
 }

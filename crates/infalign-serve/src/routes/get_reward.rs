@@ -7,11 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Operation, Route, schema};
+use super::{Operation, Route, rewarded};
 use crate::{
-    body::{Json, answer},
+    body::Json,
     fault::{Fault, Kind},
-    item::{Given, Item, noted},
+    item::{Given, Item},
     known::Known,
     prompt::{Id, Keyed},
     settings::Labels,
@@ -55,13 +55,9 @@ pub(super) fn route() -> Route {
     Route {
         path: PATH,
         methods: post(get_reward),
-        operations: vec![Operation {
-            method: "post",
-            summary: "Rewards for OpenRLHF: --reward.remote_url",
-            parameters: None,
-            request: Some(schema::<Request>),
-            answer: Some(schema::<Answer>),
-        }],
+        operations: vec![Operation::post::<Request, Answer>(
+            "Rewards for OpenRLHF: --reward.remote_url",
+        )],
     }
 }
 
@@ -70,20 +66,20 @@ async fn get_reward(
     Json(request): Json<Request>,
 ) -> Result<Response, Fault> {
     let items = items(&state, request)?;
-    let noted = noted(&items, state.settings.log_prompts);
-    let shaped = state.rewards(items).await?;
-    let transformed: Vec<f64> = shaped.iter().map(|reward| reward.transformed).collect();
-    let calibrated: Vec<f64> = shaped.iter().map(|reward| reward.calibrated).collect();
-    let body = Answer {
-        rewards: transformed.clone(),
-        scores: calibrated.clone(),
-        extra_logs: Logged {
-            raw: shaped.iter().map(|reward| reward.raw).collect(),
-            calibrated,
-            transformed,
-        },
-    };
-    Ok(answer(&body, noted))
+    rewarded(&state, items, |shaped| {
+        let transformed: Vec<f64> = shaped.iter().map(|reward| reward.transformed).collect();
+        let calibrated: Vec<f64> = shaped.iter().map(|reward| reward.calibrated).collect();
+        Answer {
+            rewards: transformed.clone(),
+            scores: calibrated.clone(),
+            extra_logs: Logged {
+                raw: shaped.iter().map(|reward| reward.raw).collect(),
+                calibrated,
+                transformed,
+            },
+        }
+    })
+    .await
 }
 
 fn items(state: &State, request: Request) -> Result<Vec<Item>, Fault> {

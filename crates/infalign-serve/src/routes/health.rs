@@ -6,7 +6,7 @@ use axum::{extract::State as Shared, response::Response, routing::get};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Operation, Route, schema};
+use super::{Operation, Route};
 use crate::{
     body::answer,
     fault::{Fault, Kind},
@@ -33,13 +33,7 @@ pub(super) fn alive() -> Route {
     Route {
         path: ALIVE,
         methods: get(is_alive),
-        operations: vec![Operation {
-            method: "get",
-            summary: "The process answers; no token",
-            parameters: None,
-            request: None,
-            answer: Some(schema::<Alive>),
-        }],
+        operations: vec![Operation::get::<Alive>("The process answers; no token")],
     }
 }
 
@@ -47,13 +41,9 @@ pub(super) fn ready() -> Route {
     Route {
         path: READY,
         methods: get(is_ready),
-        operations: vec![Operation {
-            method: "get",
-            summary: "Rewards can be asked for; 503 while the reward is opened and while the service stops; no token",
-            parameters: None,
-            request: None,
-            answer: Some(schema::<Ready>),
-        }],
+        operations: vec![Operation::get::<Ready>(
+            "Rewards can be asked for; 503 while the reward is opened and while the service stops; no token",
+        )],
     }
 }
 

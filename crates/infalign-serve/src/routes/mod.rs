@@ -12,12 +12,17 @@ mod transform;
 
 use std::sync::Arc;
 
-use axum::{Router, middleware, routing::MethodRouter};
+use axum::{Router, middleware, response::Response, routing::MethodRouter};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
+    body::answer,
+    fault::Fault,
     gate::{gate, no_method, no_route},
+    item::{Item, noted},
+    shaping::Shaped,
     state::State,
 };
 
@@ -53,6 +58,41 @@ struct Operation {
     request: Option<Schemer>,
     /// `None`: text.
     answer: Option<Schemer>,
+}
+
+impl Operation {
+    /// `POST` of a `Q`, answered by an `A`.
+    fn post<Q: JsonSchema, A: JsonSchema>(summary: &'static str) -> Self {
+        Self {
+            method: "post",
+            summary,
+            parameters: None,
+            request: Some(schema::<Q>),
+            answer: Some(schema::<A>),
+        }
+    }
+
+    /// `GET`, answered by an `A`.
+    fn get<A: JsonSchema>(summary: &'static str) -> Self {
+        Self {
+            method: "get",
+            summary,
+            parameters: None,
+            request: None,
+            answer: Some(schema::<A>),
+        }
+    }
+}
+
+/// The rewards of items, in the shape that `body` gives them.
+async fn rewarded<A: Serialize>(
+    state: &State,
+    items: Vec<Item>,
+    body: impl FnOnce(&[Shaped]) -> A,
+) -> Result<Response, Fault> {
+    let noted = noted(&items, state.settings.log_prompts);
+    let shaped = state.rewards(items).await?;
+    Ok(answer(&body(&shaped), noted))
 }
 
 /// Makes the schema of a type.

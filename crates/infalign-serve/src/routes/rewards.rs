@@ -6,11 +6,11 @@ use axum::{extract::State as Shared, response::Response, routing::post};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Operation, Route, schema};
+use super::{Operation, Route, rewarded};
 use crate::{
-    body::{Json, answer},
+    body::Json,
     fault::Fault,
-    item::{Given, Item, noted},
+    item::{Given, Item},
     prompt::{Id, Prompt},
     state::State,
 };
@@ -51,13 +51,9 @@ pub(super) fn route() -> Route {
     Route {
         path: PATH,
         methods: post(rewards),
-        operations: vec![Operation {
-            method: "post",
-            summary: "Raw, calibrated and transformed rewards of responses or of raw rewards",
-            parameters: None,
-            request: Some(schema::<Request>),
-            answer: Some(schema::<Answer>),
-        }],
+        operations: vec![Operation::post::<Request, Answer>(
+            "Raw, calibrated and transformed rewards of responses or of raw rewards",
+        )],
     }
 }
 
@@ -66,14 +62,12 @@ async fn rewards(
     Json(request): Json<Request>,
 ) -> Result<Response, Fault> {
     let items = items(&state, request)?;
-    let noted = noted(&items, state.settings.log_prompts);
-    let shaped = state.rewards(items).await?;
-    let body = Answer {
+    rewarded(&state, items, |shaped| Answer {
         raw: shaped.iter().map(|reward| reward.raw).collect(),
         calibrated: shaped.iter().map(|reward| reward.calibrated).collect(),
         transformed: shaped.iter().map(|reward| reward.transformed).collect(),
-    };
-    Ok(answer(&body, noted))
+    })
+    .await
 }
 
 fn items(state: &State, request: Request) -> Result<Vec<Item>, Fault> {

@@ -46,13 +46,7 @@ pub(super) fn route() -> Route {
         path: PATH,
         methods: get(show).put(change),
         operations: vec![
-            Operation {
-                method: "get",
-                summary: "The transform that is applied",
-                parameters: None,
-                request: None,
-                answer: Some(schema::<Answer>),
-            },
+            Operation::get::<Answer>("The transform that is applied"),
             Operation {
                 method: "put",
                 summary: "Another transform, from now on; wants a token",

@@ -168,12 +168,13 @@ impl Session {
             .into_iter()
             .map(|p| p as usize)
             .collect();
-        let groups = if settings.objective.is_offline() {
+        let objective = settings.objective_after(self.step);
+        let groups = if objective.is_offline() {
             self.recorded(task, settings, &chosen)?
         } else {
             self.fresh(task, settings, &chosen)?
         };
-        let reuse = settings.objective.reuse();
+        let reuse = objective.reuse();
         let part = groups.len().div_ceil(settings.accumulate * reuse.1).max(1);
         let parts = groups
             .chunks(part)
@@ -181,8 +182,8 @@ impl Session {
             .collect::<Result<Vec<Part<'_>>>>()?;
         let rate = rates.rate(self.step + 1);
         let begun = Instant::now();
-        let mut figures = Figures::new(&groups, settings.objective.is_offline());
-        if reuse == (1, 1) && self.critic.is_none() {
+        let mut figures = Figures::new(&groups, objective.is_offline());
+        if reuse == (1, 1) && objective.critic().is_none() {
             self.once(&parts, settings, rate, habits, &mut figures)?;
         } else {
             self.again(&parts, settings, rate, habits, &mut figures)?;
@@ -190,7 +191,7 @@ impl Session {
         let learned = lap(begun);
         self.step += 1;
         let kl = figures.kl();
-        if !settings.objective.is_offline() {
+        if !objective.is_offline() {
             self.controller.step(&settings.price, self.step, kl);
         }
         let tokens = parts.iter().map(Part::tokens).sum();
@@ -293,7 +294,8 @@ impl Session {
         habits: &Habits,
         figures: &mut Figures,
     ) -> Result<()> {
-        let objective = settings.objective.objective();
+        let objective = settings.objective_after(self.step);
+        let objective = objective.objective();
         let mut whole: Option<Gradients> = None;
         let mut responses = 0;
         for part in parts {

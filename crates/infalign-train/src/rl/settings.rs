@@ -3,7 +3,7 @@
 use infalign_lm::{AdamWConfig, sample::Sampling};
 use serde::{Deserialize, Serialize};
 
-use super::{KlEstimator, ObjectiveSpec, Price};
+use super::{KlEstimator, ObjectiveSpec, Price, objective::Projection};
 use crate::{
     Rates, Schedule,
     error::{Error, Result},
@@ -23,6 +23,9 @@ pub struct Settings {
     pub accumulate: usize,
     /// How samples become losses.
     pub objective: ObjectiveSpec,
+    /// So many first steps project the known optimum from the base's rollouts, whatever the objective is.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub warm_start: u64,
     /// How the KL enters the loss.
     pub kl: KlEstimator,
     /// β, fixed or moved towards a budget.
@@ -56,11 +59,29 @@ pub struct HeldOut {
     pub samples: usize,
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
+const fn is_zero(steps: &u64) -> bool {
+    *steps == 0
+}
+
 const fn cache_bytes() -> usize {
     256 << 20
 }
 
 impl Settings {
+    /// What is trained on in the step after `step` steps.
+    #[must_use]
+    pub const fn objective_after(&self, step: u64) -> ObjectiveSpec {
+        if step < self.warm_start {
+            ObjectiveSpec::Projection(Projection {})
+        } else {
+            self.objective
+        }
+    }
+
     /// Checks everything; the learning rates.
     ///
     /// # Errors
@@ -83,6 +104,13 @@ impl Settings {
         )?;
         at_least("accumulate", self.accumulate as u64, 1, "at least 1")?;
         at_least("held_out.every", self.held_out.every, 1, "at least 1")?;
+        if self.warm_start > self.steps {
+            return Err(Error::Setting {
+                field: "warm_start",
+                value: format!("{} of {} steps", self.warm_start, self.steps),
+                allowed: "at most the number of steps",
+            });
+        }
         let held_out = self.held_out;
         at_least("held_out.prompts", held_out.prompts as u64, 1, "at least 1")?;
         at_least("held_out.samples", held_out.samples as u64, 1, "at least 1")?;

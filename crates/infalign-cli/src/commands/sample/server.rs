@@ -9,8 +9,7 @@ use std::{
 
 use infalign_data::{Metadata, RolloutRow, Turns, read_prompts, read_rollouts, write_rollouts};
 use infalign_remote::{
-    Client, Dialect, Endpoint, Key, MissingPrompt, Patience, Prompt, RemotePolicy, RemoteResponse,
-    Rollout, SampleError, Sampling,
+    Key, MissingPrompt, Patience, Prompt, RemotePolicy, Rollout, SampleError, Sampling,
 };
 use infalign_train::Interrupt;
 use serde_json::json;
@@ -30,24 +29,8 @@ pub(in crate::commands) fn open(
     dialect: Option<&str>,
     patience: Patience,
 ) -> Result<RemotePolicy> {
-    let (address, model) = address
-        .split_once('#')
-        .map_or((address, None), |(a, m)| (a, Some(m)));
-    let mut endpoint = Endpoint::parse(address)?.with_key(Key::from_environment()?);
-    if let Some(model) = model {
-        endpoint = endpoint.with_model(model);
-    }
-    let known = |name: &str| {
-        Dialect::named(name).ok_or_else(|| {
-            let names: Vec<&str> = infalign_remote::DIALECTS.iter().map(|d| d.name).collect();
-            Error::Usage(format!("--dialect {name}: known are {}", names.join(", ")))
-        })
-    };
-    let dialect = dialect.map(known).transpose()?;
-    Ok(RemotePolicy::open(
-        Client::new(endpoint, patience)?,
-        dialect,
-    )?)
+    let key = Key::from_environment()?;
+    Ok(RemotePolicy::at(address, key, dialect, patience)?)
 }
 
 pub(super) fn run(args: &Sample, address: &str) -> Result<()> {
@@ -254,7 +237,7 @@ fn into_shard(
         let prompt = places
             .get(rollout.prompt_id.as_str())
             .map(|&at| &asked[at].1);
-        rows.push(row(prompt, rollout));
+        rows.push(rollout.into_row(prompt.map(infalign_serve::prompt_key).unwrap_or_default()));
         if interrupt.requested() {
             return Err(Error::Interrupted(format!(
                 "stopped with {} of {} prompts in {}; the same command asks for the others",
@@ -275,23 +258,4 @@ fn into_shard(
         write_rollouts(file, &rows, &about)?;
     }
     ended(&drawn?, asked.len(), "the same command asks for them alone")
-}
-
-/// A rollout as a shard's row; what the server did not tell of every response is left empty.
-fn row(prompt: Option<&Turns>, rollout: Rollout) -> RolloutRow {
-    let responses = rollout.responses;
-    let log_probs: Option<Vec<f64>> = responses.iter().map(RemoteResponse::log_prob).collect();
-    let tokens: Option<Vec<Vec<u32>>> = responses.iter().map(|r| r.token_ids.clone()).collect();
-    RolloutRow {
-        prompt_id: rollout.prompt_id,
-        prompt: prompt.map(infalign_serve::prompt_key).unwrap_or_default(),
-        log_probs: log_probs
-            .unwrap_or_default()
-            .into_iter()
-            .map(|x| x as f32)
-            .collect(),
-        tokens: tokens.unwrap_or_default(),
-        truncated: responses.iter().map(|r| r.truncated).collect(),
-        responses: responses.into_iter().map(|r| r.text).collect(),
-    }
 }

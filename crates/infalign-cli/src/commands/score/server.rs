@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, convert::Infallible};
 
-use infalign_data::{Turns, read_scoring};
-use infalign_remote::{LikelihoodJob, MissingPrompt, Patience, SampleError};
+use infalign_data::{ScoringRow, Turns, read_scoring};
+use infalign_remote::{LikelihoodJob, MissingPrompt, Patience, RemotePolicy, SampleError};
 use serde::Serialize;
 
 use crate::{
@@ -53,78 +53,106 @@ impl<T> Kept<T> {
     }
 }
 
+/// Rows that are asked for together: enough to keep a server busy, few enough to be held.
+const TOGETHER: usize = 256;
+
 pub(super) fn run(args: &Score, address: &str, format: Format) -> Result<()> {
     let policy = open(address, None, Patience::default())?;
-    let (mut prompts, mut responses, mut lines) = (Vec::new(), Vec::new(), Vec::new());
-    let mut known = BTreeMap::new();
-    for row in read_scoring(&args.data)? {
-        let row = row?;
-        for (n, response) in row.responses.iter().enumerate() {
-            // A job's name is its place: rows may share an id.
-            let name = lines.len().to_string();
-            prompts.push((name.clone(), row.prompt.clone()));
-            match &row.tokens {
-                Some(tokens) => drop(known.insert(name, tokens.clone())),
-                None => responses.push((name, Turns::Text(response.clone()))),
-            }
-            lines.push(Line {
-                prompt_id: row.id.clone(),
-                index: row.index + n as u64,
-                response: response.clone(),
-                tokens: 0,
-                log_prob: 0.0,
-            });
-        }
-    }
-    let of_prompts = Kept::of(|each| policy.tokenise(prompts, true, each))?;
-    let mut of_responses = Kept::of(|each| policy.tokenise(responses, false, each))?;
-    of_responses.found.extend(known);
-    let jobs = of_prompts.found.iter().filter_map(|(name, prompt)| {
-        Some(LikelihoodJob {
-            id: name.clone(),
-            prompt: prompt.clone(),
-            response: of_responses.found.get(name)?.clone(),
-        })
-    });
-    let scored = Kept::of(|each| {
-        policy.log_probs(jobs, |end| {
-            each(end.map(|scored| (scored.id, scored.log_probs)))
-        })
-    })?;
+    let mut rows = read_scoring(&args.data)?;
     let mut table = (format == Format::Text)
         .then(|| Table::new(&["prompt", "response", "tokens", "log π", "per token"]));
-    for (number, mut line) in lines.into_iter().enumerate() {
-        let Some(log_probs) = scored.found.get(&number.to_string()) else {
-            continue;
-        };
-        line.tokens = log_probs.len();
-        line.log_prob = log_probs.iter().sum();
-        match &mut table {
-            None => print::json_line(&line)?,
-            Some(table) => table.row(vec![
-                line.prompt_id.clone(),
-                line.index.to_string(),
-                line.tokens.to_string(),
-                format!("{:.4}", line.log_prob),
-                format!("{:.4}", line.log_prob / line.tokens.max(1) as f64),
-            ]),
+    let (mut without, mut first) = (0, None);
+    loop {
+        let some: Vec<ScoringRow> = rows
+            .by_ref()
+            .take(TOGETHER)
+            .collect::<Result<_, infalign_data::Error>>()?;
+        if some.is_empty() {
+            break;
+        }
+        let (lines, missing) = scored(&policy, &some)?;
+        without += some.iter().map(|r| r.responses.len()).sum::<usize>() - lines.len();
+        first = first.or(missing);
+        for line in lines {
+            match &mut table {
+                None => print::json_line(&line)?,
+                Some(table) => table.row(vec![
+                    line.prompt_id.clone(),
+                    line.index.to_string(),
+                    line.tokens.to_string(),
+                    format!("{:.4}", line.log_prob),
+                    format!("{:.4}", line.log_prob / line.tokens.max(1) as f64),
+                ]),
+            }
         }
     }
     if let Some(table) = table {
         print::text(table.numbers())?;
     }
-    let missing: Vec<_> = of_prompts
-        .missing
+    match first {
+        None => Ok(()),
+        Some(first) => Err(Error::Unanswered(format!(
+            "{without} responses have no log-probability after all tries; the first fault: {}",
+            first.given_up
+        ))),
+    }
+}
+
+/// What a policy says of the responses of some rows, in their order, and the first that it did not answer. A job's name is its place, since rows
+/// may share an id.
+fn scored(
+    policy: &RemotePolicy,
+    rows: &[ScoringRow],
+) -> Result<(Vec<Line>, Option<MissingPrompt>)> {
+    let prompts = rows
         .iter()
-        .chain(&of_responses.missing)
-        .chain(&scored.missing)
-        .collect();
-    let Some(first) = missing.first() else {
-        return Ok(());
-    };
-    Err(Error::Unanswered(format!(
-        "{} responses have no log-probability after all tries; the first fault: {}",
-        missing.len(),
-        first.given_up
-    )))
+        .enumerate()
+        .map(|(r, row)| (r.to_string(), row.prompt.clone()));
+    let prompts = Kept::of(|each| policy.tokenise(prompts, true, each))?;
+    let name = |r: usize, n: usize| format!("{r}/{n}");
+    let texts = rows.iter().enumerate().flat_map(|(r, row)| {
+        let texts = row.responses.iter().filter(|_| row.tokens.is_none());
+        texts
+            .enumerate()
+            .map(move |(n, text)| (name(r, n), Turns::Text(text.clone())))
+    });
+    let mut responses = Kept::of(|each| policy.tokenise(texts, false, each))?;
+    for (r, row) in rows.iter().enumerate() {
+        // A row with tokens has one response.
+        if let Some(tokens) = &row.tokens {
+            responses.found.insert(name(r, 0), tokens.clone());
+        }
+    }
+    let jobs = responses.found.into_iter().filter_map(|(id, response)| {
+        let prompt = prompts.found.get(id.split('/').next()?)?.clone();
+        Some(LikelihoodJob {
+            id,
+            prompt,
+            response,
+        })
+    });
+    let told = Kept::of(|each| {
+        policy.log_probs(jobs, |end| {
+            each(end.map(|scored| (scored.id, scored.log_probs)))
+        })
+    })?;
+    let mut lines = Vec::new();
+    for (r, row) in rows.iter().enumerate() {
+        for (n, response) in row.responses.iter().enumerate() {
+            let Some(log_probs) = told.found.get(&name(r, n)) else {
+                continue;
+            };
+            lines.push(Line {
+                prompt_id: row.id.clone(),
+                index: row.index + n as u64,
+                response: response.clone(),
+                tokens: log_probs.len(),
+                log_prob: log_probs.iter().sum(),
+            });
+        }
+    }
+    let mut missing = [prompts.missing, responses.missing, told.missing]
+        .into_iter()
+        .flatten();
+    Ok((lines, missing.next()))
 }

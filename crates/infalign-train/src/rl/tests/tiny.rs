@@ -173,6 +173,7 @@ pub(super) fn settings() -> Settings {
         prompts: 2,
         samples: 4,
         accumulate: 1,
+        warm_start: 0,
         objective: ObjectiveSpec::named("rloo").unwrap(),
         kl: KlEstimator::Exact,
         price: Price::Budget(Budget {

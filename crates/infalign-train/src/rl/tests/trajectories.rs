@@ -16,6 +16,22 @@ fn objectives() -> [ObjectiveSpec; 4] {
     ["rloo", "ppo", "grpo", "projection"].map(|name| ObjectiveSpec::named(name).unwrap())
 }
 
+/// The usual settings with every objective, and with a warm start.
+fn every() -> Vec<Settings> {
+    let of = |objective| Settings {
+        objective,
+        ..settings()
+    };
+    let mut every: Vec<Settings> = objectives().map(of).into();
+    for name in ["rloo", "ppo"] {
+        every.push(Settings {
+            warm_start: 2,
+            ..of(ObjectiveSpec::named(name).unwrap())
+        });
+    }
+    every
+}
+
 fn calibrated() -> Option<Arc<dyn Transform>> {
     Some(Arc::new(Exp::new(-10.0).unwrap()))
 }
@@ -89,11 +105,8 @@ fn parts_of_a_step_have_its_gradient() {
 #[test]
 fn resumed_is_uninterrupted_bit_for_bit() {
     let tiny = Tiny::new();
-    for objective in objectives() {
-        let settings = Settings {
-            objective,
-            ..settings()
-        };
+    for settings in every() {
+        let objective = settings.objective;
         let (whole, expected) = tiny.whole(&settings, (reward, calibrated()));
         let parts = tempfile::tempdir().unwrap();
         let go = |stop| {
@@ -133,11 +146,8 @@ fn a_step_moves_the_policy_and_the_reward_decides_where() {
 #[test]
 fn only_the_order_of_rewards_counts_once_they_are_calibrated() {
     let tiny = Tiny::new();
-    for objective in objectives() {
-        let settings = Settings {
-            objective,
-            ..settings()
-        };
+    for settings in every() {
+        let objective = settings.objective;
         let run = |reward, transform| bits(&tiny.whole(&settings, (reward, transform)).1);
         let name = objective.name();
         assert!(
@@ -146,4 +156,29 @@ fn only_the_order_of_rewards_counts_once_they_are_calibrated() {
         );
         assert!(run(reward, None) != run(bent, None), "{name}");
     }
+}
+
+#[test]
+fn a_warm_start_is_the_projection_and_then_the_objective() {
+    let tiny = Tiny::new();
+    let steps = |warm_start, name| {
+        let settings = Settings {
+            warm_start,
+            objective: ObjectiveSpec::named(name).unwrap(),
+            ..settings()
+        };
+        let (folder, _) = tiny.whole(&settings, (reward, calibrated()));
+        let lines: Vec<String> = metrics(&folder).lines().map(str::to_owned).collect();
+        lines
+    };
+    let (projected, warm, cold) = (steps(0, "projection"), steps(2, "rloo"), steps(0, "rloo"));
+    assert_eq!(warm[..2], projected[..2]);
+    assert_ne!(warm[2], projected[2]);
+    assert_ne!(warm[0], cold[0]);
+    // What only fresh samples have.
+    let fresh: Vec<bool> = warm
+        .iter()
+        .map(|line| line.contains("kl_efficiency"))
+        .collect();
+    assert_eq!(fresh, [false, false, true, true, true, true]);
 }
