@@ -59,6 +59,12 @@ impl Reward for SumReward {
         let parts: Vec<String> = self.parts.iter().map(one).collect();
         format!("sum({})", parts.join(" + "))
     }
+
+    fn another(&self) -> Option<Box<dyn Reward>> {
+        let one = |(weight, part): &(f64, Box<dyn Reward>)| Some((*weight, part.another()?));
+        let parts = self.parts.iter().map(one).collect::<Option<Vec<_>>>()?;
+        Some(Box::new(Self::new(self.name.clone(), parts)))
+    }
 }
 
 #[cfg(test)]
