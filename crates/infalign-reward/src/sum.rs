@@ -89,4 +89,20 @@ mod tests {
         let error = sum(1e300).rewards(&asked).unwrap_err();
         assert!(matches!(error, Error::NotFinite { row: 1, .. }), "{error}");
     }
+
+    #[test]
+    fn there_is_another_unless_a_part_is_one_of_its_kind() {
+        let program = crate::ExecReward::open("cat", crate::ExecLimits::default()).unwrap();
+        let sum = |other: Box<dyn Reward>| {
+            let parts: Vec<(f64, Box<dyn Reward>)> =
+                vec![(2.0, Box::new(LengthReward)), (1.0, other)];
+            SumReward::new("s".to_owned(), parts)
+        };
+        let one = sum(Box::new(LengthReward));
+        let mut another = one.another().unwrap();
+        assert_eq!((another.name(), another.identity()), ("s", one.identity()));
+        let found = another.rewards(&responses(&["ab"])).unwrap();
+        assert_eq!(found, [RawReward(6.0)]);
+        assert!(sum(Box::new(program)).another().is_none());
+    }
 }
