@@ -106,7 +106,7 @@ fn a_failure_of_one_lets_the_others_save_and_is_told() {
     whole.run(&line("--threads 1")).done();
     let folder = of_a_program(ONCE_WRONG);
     let said = folder.run(&line("--threads 2"));
-    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    assert_eq!(said.code, Some(2), "{}", said.stderr);
     assert!(
         said.stderr.contains("stopped while training `"),
         "{}",
