@@ -19,7 +19,7 @@ pub(crate) use language::{Devices, Dress, LongPrompts, Sample, Score};
 pub(crate) use loose::{Calibrate, Evaluate};
 pub(crate) use machine::Machine;
 pub(crate) use reward::{Reward, RewardCommand, RewardEval, RewardTrain};
-pub(crate) use run::{Config, ConfigAction, Distill, Place, Report, Run, Stage};
+pub(crate) use run::{Config, ConfigAction, Distill, Place, Report, Run, Stage, Train};
 pub(crate) use serve::{Label, Serve, Unknown as UnknownPrompts};
 pub(crate) use training::{Pretrain, Sft, Training};
 
@@ -47,7 +47,7 @@ pub(crate) enum Command {
     Rollout(Box<Stage>),
     Calibrate(Box<Calibrate>),
     /// The main job as far as trained policies.
-    Train(Box<Stage>),
+    Train(Box<Train>),
     Distill(Box<Distill>),
     Evaluate(Box<Evaluate>),
     Report(Report),

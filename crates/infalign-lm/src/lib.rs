@@ -37,6 +37,7 @@ pub use error::{Error, Kind, Result};
 pub use folder::Folder;
 pub use memory::keep_buffers;
 pub use model::Decoder;
+pub use ops::fused::is_cpu;
 pub use ops::head::{RowGrad, RowStats, Rule};
 pub use replace::check_target;
 pub use rope::Rotary;

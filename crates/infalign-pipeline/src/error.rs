@@ -60,14 +60,10 @@ pub enum Error {
     #[error(transparent)]
     Report(#[from] infalign_report::Error),
     /// The run was asked to stop, and has saved.
-    #[error(
-        "stopped while training `{policy}` after step {step}; the same command goes on from there"
-    )]
+    #[error("stopped while training {}; the same command goes on from there", told(.at))]
     Interrupted {
-        /// The policy in training.
-        policy: String,
-        /// Steps taken.
-        step: u64,
+        /// Every policy that was in training, and the steps that it has taken.
+        at: Vec<(String, u64)>,
     },
     /// A mistake of infalign.
     #[error("{what}; this is a fault of infalign, please report it")]
@@ -75,6 +71,16 @@ pub enum Error {
         /// What went wrong.
         what: String,
     },
+}
+
+/// `a` after step 3 and `b` after step 5.
+fn told(at: &[(String, u64)]) -> String {
+    let one = |(policy, step): &(String, u64)| format!("`{policy}` after step {step}");
+    let all: Vec<String> = at.iter().map(one).collect();
+    match all.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => all.concat(),
+    }
 }
 
 impl Error {

@@ -1,5 +1,7 @@
 //! `--dry`: what a run would do, with the speed of this very machine measured on a few responses.
 
+use std::num::NonZero;
+
 use infalign_lm::{Batch, Device, Folder, Objective, RowGrad, RowStats, Rule, gradients};
 use serde::Serialize;
 
@@ -7,7 +9,7 @@ use crate::{
     ask::Questions,
     config::{Config, TAVERN},
     error::{Error, Result},
-    stages::{rollouts, source::Model},
+    stages::{rollouts, side_by_side, source::Model},
 };
 
 /// Prompts and responses that are timed.
@@ -42,16 +44,21 @@ pub struct Stage {
 ///
 /// # Errors
 /// What the configuration's model and prompts refuse.
-pub fn estimate(config: &Config, device: &Device, clock: fn() -> f64) -> Result<Estimated> {
+pub fn estimate(
+    config: &Config,
+    device: &Device,
+    side_by_side: Option<NonZero<usize>>,
+    clock: fn() -> f64,
+) -> Result<Estimated> {
     let scratch = std::env::temp_dir().join(format!("infalign-dry-{}", std::process::id()));
-    let measured = measured(config, device, clock, &scratch);
+    let measured = measured(config, (device, side_by_side), clock, &scratch);
     drop(std::fs::remove_dir_all(&scratch)); // nothing of it is wanted
     measured
 }
 
 fn measured(
     config: &Config,
-    device: &Device,
+    (device, side_by_side): (&Device, Option<NonZero<usize>>),
     clock: fn() -> f64,
     scratch: &std::path::Path,
 ) -> Result<Estimated> {
@@ -70,17 +77,89 @@ fn measured(
     };
     let folder = Folder::open(&place)?;
     let questions = Questions::read(config, Some(&folder))?;
+    let (c, d, t) = (&config.calibration, &config.design, &config.train);
+    let policies = d.rewards.len() * d.kl.len() * d.seeds.len();
+    let at_a_time = side_by_side::at_a_time(side_by_side, &folder, device, policies);
     let mut model = Model::new(folder, device);
+    let alone = speeds(config, &mut model, &questions, clock)?;
+    let trained = if at_a_time > 1 {
+        let threads = side_by_side::share(at_a_time);
+        side_by_side::on_threads(threads, || speeds(config, &mut model, &questions, clock))?
+    } else {
+        alone
+    };
+    let model = model.decoder()?;
+    let longest = config.sampling.max_tokens as u64;
+    let stage = |name: &str, work: String, responses: u64, seconds: f64| Stage {
+        name: name.to_owned(),
+        work,
+        tokens: responses * longest,
+        seconds: responses as f64 * seconds,
+    };
+    let of_base = questions.training.len() * (c.rollouts + c.check);
+    let of_training = policies as u64 * t.steps * (t.prompts * t.samples) as u64;
+    let of_evaluation = questions.held_out.len() * config.evaluate.samples * (policies + 1);
+    let parameters = 4 * model.parameters() as u64;
+    let beside = if at_a_time > 1 {
+        format!(", {at_a_time} side by side")
+    } else {
+        String::new()
+    };
+    let rounds = policies.div_ceil(at_a_time) as f64;
+    let stages = vec![
+        stage(
+            "rollouts",
+            format!("{of_base} responses of the base"),
+            of_base as u64,
+            alone.drawn,
+        ),
+        stage(
+            "training",
+            format!(
+                "{policies} policies{beside}, {} steps of {} × {} responses",
+                t.steps, t.prompts, t.samples
+            ),
+            of_training,
+            (trained.drawn + trained.learned) * rounds / policies.max(1) as f64,
+        ),
+        stage(
+            "evaluation",
+            format!("{of_evaluation} responses"),
+            of_evaluation as u64,
+            alone.drawn,
+        ),
+    ];
+    // A response's text and tokens are about 10 bytes a token; a policy in training has two checkpoints of weights and moments.
+    let disk = (stages[0].tokens + stages[2].tokens) * 10 + parameters * (policies as u64 + 7);
+    Ok(Estimated {
+        policies,
+        stages,
+        disk,
+    })
+}
+
+/// Seconds of a response of the base's mean length.
+#[derive(Debug, Clone, Copy)]
+struct Speeds {
+    drawn: f64,
+    learned: f64,
+}
+
+/// Draws a few responses and takes their gradients, on the current threads.
+fn speeds(
+    config: &Config,
+    model: &mut Model,
+    questions: &Questions,
+    clock: fn() -> f64,
+) -> Result<Speeds> {
     let sampling = rollouts::sampling(config, "dry");
     let few = &questions.training[..PROMPTS.min(questions.training.len())];
     let begun = clock();
     let rows = model.rows(few, RESPONSES, &sampling)?;
     let sampled = clock();
     let mut sequences = Vec::new();
-    let mut new = 0;
     for (q, row) in few.iter().zip(&rows) {
         for tokens in &row.tokens {
-            new += tokens.len();
             sequences.push([&q.prompt.tokens[..], tokens].concat());
         }
     }
@@ -102,51 +181,9 @@ fn measured(
         rule: Rule::Row(&mut row),
     };
     gradients(model, &batch, objective, config.train.recompute)?;
-    let learned = clock();
-    let per_new = (sampled - begun).max(1e-9) / new.max(1) as f64;
-    let per_learned = (learned - sampled).max(1e-9) / new.max(1) as f64;
-    let (c, d, t) = (&config.calibration, &config.design, &config.train);
-    let longest = config.sampling.max_tokens as u64;
-    let policies = d.rewards.len() * d.kl.len() * d.seeds.len();
-    let mean_length = new as f64 / (few.len() * RESPONSES).max(1) as f64;
-    let stage = |name: &str, work: String, responses: u64, per_token: f64| Stage {
-        name: name.to_owned(),
-        work,
-        tokens: responses * longest,
-        seconds: responses as f64 * mean_length * per_token,
-    };
-    let of_base = questions.training.len() * (c.rollouts + c.check);
-    let of_training = policies as u64 * t.steps * (t.prompts * t.samples) as u64;
-    let of_evaluation = questions.held_out.len() * config.evaluate.samples * (policies + 1);
-    let parameters = 4 * model.parameters() as u64;
-    let stages = vec![
-        stage(
-            "rollouts",
-            format!("{of_base} responses of the base"),
-            of_base as u64,
-            per_new,
-        ),
-        stage(
-            "training",
-            format!(
-                "{policies} policies, {} steps of {} × {} responses",
-                t.steps, t.prompts, t.samples
-            ),
-            of_training,
-            per_new + per_learned,
-        ),
-        stage(
-            "evaluation",
-            format!("{of_evaluation} responses"),
-            of_evaluation as u64,
-            per_new,
-        ),
-    ];
-    // A response's text and tokens are about 10 bytes a token; a policy in training has two checkpoints of weights and moments.
-    let disk = (stages[0].tokens + stages[2].tokens) * 10 + parameters * (policies as u64 + 7);
-    Ok(Estimated {
-        policies,
-        stages,
-        disk,
+    let responses = (few.len() * RESPONSES).max(1) as f64;
+    Ok(Speeds {
+        drawn: (sampled - begun).max(1e-9) / responses,
+        learned: (clock() - sampled).max(1e-9) / responses,
     })
 }

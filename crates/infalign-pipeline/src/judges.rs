@@ -34,6 +34,10 @@ impl Reward for Gold {
     fn identity(&self) -> String {
         format!("{GOLD} of infalign {}", env!("CARGO_PKG_VERSION"))
     }
+
+    fn another(&self) -> Option<Box<dyn Reward>> {
+        Some(Box::new(Self))
+    }
 }
 
 /// A reward with the name that reports give it.
@@ -64,6 +68,14 @@ impl Judge {
         Ok(Self {
             name: if text == FIT { "proxy" } else { text }.to_owned(),
             reward,
+        })
+    }
+
+    /// Another for another thread, unless there shall be one of it only.
+    pub(crate) fn another(&self) -> Option<Self> {
+        Some(Self {
+            name: self.name.clone(),
+            reward: self.reward.another()?,
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    num::NonZero,
     path::{Path, PathBuf},
 };
 
@@ -22,7 +23,7 @@ use crate::{
         evaluate::{self, Whom},
         fit,
         handover::{self, HandedOver},
-        report, rollouts,
+        report, rollouts, side_by_side,
         source::Source,
         train::{self, Common, Trained, Watched},
     },
@@ -31,10 +32,10 @@ use crate::{
 
 /// Whom a run tells, and what may stop it.
 pub struct Around<'a> {
-    /// Told in a few words what is being done.
-    pub say: &'a mut dyn FnMut(&str),
-    /// Makes the watcher of a policy's training, of its name and number of steps.
-    pub watch: &'a mut dyn FnMut(&str, u64) -> Watched,
+    /// Told in a few words what is being done, from whichever thread does it.
+    pub say: &'a (dyn Fn(&str) + Sync),
+    /// Makes the watcher of a policy's training, of its name and number of steps, on the thread that trains it.
+    pub watch: &'a (dyn Fn(&str, u64) -> Watched + Sync),
     /// Whether to stop.
     pub interrupt: &'a Interrupt,
     /// Seconds since 1970.
@@ -45,21 +46,23 @@ pub struct Around<'a> {
     pub device: Device,
     /// Its name, for fingerprints: numbers differ between devices.
     pub device_name: String,
+    /// Policies that are trained at a time; none for what suits the model and the device. It decides nothing but the time.
+    pub side_by_side: Option<NonZero<usize>>,
 }
 
 impl Around<'_> {
-    pub(crate) fn tell(&mut self, what: &str) {
+    pub(crate) fn tell(&self, what: &str) {
         (self.say)(what);
     }
 
     /// Says so where a stage had been done before.
-    pub(crate) fn tell_skipped(&mut self, outcome: Outcome, what: &str) {
+    pub(crate) fn tell_skipped(&self, outcome: Outcome, what: &str) {
         if outcome == Outcome::Skipped {
             self.tell(&format!("{what}: done before, unchanged"));
         }
     }
 
-    pub(crate) fn watch(&mut self, name: &str, steps: u64) -> Watched {
+    pub(crate) fn watch(&self, name: &str, steps: u64) -> Watched {
         (self.watch)(name, steps)
     }
 
@@ -128,7 +131,7 @@ pub fn run(
     name: &str,
     existing: Existing,
     until: Until,
-    around: &mut Around<'_>,
+    around: &Around<'_>,
 ) -> Result<Finished> {
     let named = files(config);
     let inputs: Vec<&Path> = named.iter().map(PathBuf::as_path).collect();
@@ -160,7 +163,7 @@ fn stages(
     dir: &mut RunDir,
     config: &Config,
     (name, until): (&str, Until),
-    around: &mut Around<'_>,
+    around: &Around<'_>,
 ) -> Result<Finished> {
     let device = around.device.clone();
     let mut base = base::open(dir, config, &device)?;
@@ -301,7 +304,7 @@ struct Measured<'a> {
 /// Trains every variant.
 fn trained_here<'a>(
     dir: &mut RunDir,
-    around: &mut Around<'_>,
+    around: &Around<'_>,
     config: &Config,
     (base, questions, variants): (&Base, &Questions, &'a [Variant]),
     (rollouts, calibrators): (&Rollouts<'_>, &[Calibrator]),
@@ -318,24 +321,27 @@ fn trained_here<'a>(
     };
     let common = Common {
         config,
-        base,
+        base: base.here()?,
+        inputs: &base.fingerprint,
         questions,
         calibrators,
         base_rollouts: &base_rollouts,
     };
-    let mut policies = Vec::new();
-    for variant in variants {
-        let trained = train::train(dir, around, &common, judge, variant)?;
-        let place = train::folder(variant);
-        let folder = Folder::open(dir.file(&place))?;
-        policies.push(Measured {
-            variant,
-            trained,
-            source: Source::of_folder(folder, &around.device),
-            made: Some(place),
-        });
-    }
-    Ok(policies)
+    let trained = side_by_side::trained(dir, around, &common, judge, variants)?;
+    variants
+        .iter()
+        .zip(trained)
+        .map(|(variant, trained)| {
+            let place = train::folder(variant);
+            let folder = Folder::open(dir.file(&place))?;
+            Ok(Measured {
+                variant,
+                trained,
+                source: Source::of_folder(folder, &around.device),
+                made: Some(place),
+            })
+        })
+        .collect()
 }
 
 /// Writes everything that the configured trainer needs.

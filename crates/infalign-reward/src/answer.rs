@@ -42,6 +42,10 @@ impl Reward for AnswerReward {
     fn identity(&self) -> String {
         format!("{} (version 1 of the normalisation)", self.name())
     }
+
+    fn another(&self) -> Option<Box<dyn Reward>> {
+        Some(Box::new(*self))
+    }
 }
 
 #[cfg(test)]

@@ -29,6 +29,10 @@ impl Reward for LengthReward {
     fn identity(&self) -> String {
         self.name().to_owned()
     }
+
+    fn another(&self) -> Option<Box<dyn Reward>> {
+        Some(Box::new(*self))
+    }
 }
 
 #[cfg(test)]

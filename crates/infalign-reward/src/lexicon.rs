@@ -124,6 +124,10 @@ impl Reward for LexiconReward {
     fn identity(&self) -> String {
         self.identity.clone()
     }
+
+    fn another(&self) -> Option<Box<dyn Reward>> {
+        Some(Box::new(self.clone()))
+    }
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, f64>> {

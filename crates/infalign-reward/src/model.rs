@@ -24,7 +24,8 @@ pub(crate) const ENTRY: Entry = Entry {
     summary: "a reward model: a *ForSequenceClassification folder with one label",
 };
 
-/// Asks a reward model.
+/// Asks a reward model; a clone shares its weights.
+#[derive(Clone)]
 pub struct ModelReward {
     name: String,
     identity: String,
@@ -85,6 +86,10 @@ impl Reward for ModelReward {
 
     fn identity(&self) -> String {
         self.identity.clone()
+    }
+
+    fn another(&self) -> Option<Box<dyn Reward>> {
+        Some(Box::new(self.clone()))
     }
 }
 

@@ -67,6 +67,10 @@ impl Reward for PatternReward {
     fn identity(&self) -> String {
         self.name.clone()
     }
+
+    fn another(&self) -> Option<Box<dyn Reward>> {
+        Some(Box::new(self.clone()))
+    }
 }
 
 #[cfg(test)]

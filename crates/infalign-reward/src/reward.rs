@@ -36,6 +36,12 @@ pub trait Reward: Send {
 
     /// Everything that decides its values, for fingerprints: the name, and SHA-256 of the files behind it as they were when it was opened.
     fn identity(&self) -> String;
+
+    /// Another of the same for another thread, which shares what is large; `None` for what there shall be one of, asked by one thread at a
+    /// time: a program that was started, a server with its bounded number of requests and its verdicts.
+    fn another(&self) -> Option<Box<dyn Reward>> {
+        None
+    }
 }
 
 /// Values as rewards, one for each response.

@@ -59,6 +59,12 @@ impl Reward for SumReward {
         let parts: Vec<String> = self.parts.iter().map(one).collect();
         format!("sum({})", parts.join(" + "))
     }
+
+    fn another(&self) -> Option<Box<dyn Reward>> {
+        let one = |(weight, part): &(f64, Box<dyn Reward>)| Some((*weight, part.another()?));
+        let parts = self.parts.iter().map(one).collect::<Option<Vec<_>>>()?;
+        Some(Box::new(Self::new(self.name.clone(), parts)))
+    }
 }
 
 #[cfg(test)]
@@ -82,5 +88,21 @@ mod tests {
         assert_eq!(sum(0.5).identity(), "sum(0.5*length + -2*regex-count:a)");
         let error = sum(1e300).rewards(&asked).unwrap_err();
         assert!(matches!(error, Error::NotFinite { row: 1, .. }), "{error}");
+    }
+
+    #[test]
+    fn there_is_another_unless_a_part_is_one_of_its_kind() {
+        let program = crate::ExecReward::open("cat", crate::ExecLimits::default()).unwrap();
+        let sum = |other: Box<dyn Reward>| {
+            let parts: Vec<(f64, Box<dyn Reward>)> =
+                vec![(2.0, Box::new(LengthReward)), (1.0, other)];
+            SumReward::new("s".to_owned(), parts)
+        };
+        let one = sum(Box::new(LengthReward));
+        let mut another = one.another().unwrap();
+        assert_eq!((another.name(), another.identity()), ("s", one.identity()));
+        let found = another.rewards(&responses(&["ab"])).unwrap();
+        assert_eq!(found, [RawReward(6.0)]);
+        assert!(sum(Box::new(program)).another().is_none());
     }
 }

@@ -14,6 +14,8 @@ pub const INTERRUPTED: i32 = 130;
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt {
     requests: Arc<AtomicU32>,
+    /// That of whoever stands above.
+    above: Option<Box<Self>>,
 }
 
 /// What a request means to the program.
@@ -54,6 +56,15 @@ impl Interrupt {
         Ok(interrupt)
     }
 
+    /// Another that also stops when this one does, but not the other way: for workers of whom one may stop all.
+    #[must_use]
+    pub fn below(&self) -> Self {
+        Self {
+            requests: Arc::default(),
+            above: Some(Box::new(self.clone())),
+        }
+    }
+
     /// Asks to stop, as a signal does.
     #[must_use = "the second request means to end at once"]
     pub fn request(&self) -> Request {
@@ -66,7 +77,8 @@ impl Interrupt {
     /// Whether the loop should finish its unit and save; cheap enough for every unit.
     #[must_use]
     pub fn requested(&self) -> bool {
-        self.requests.load(Ordering::SeqCst) > 0
+        let above = || self.above.as_ref().is_some_and(|above| above.requested());
+        self.requests.load(Ordering::SeqCst) > 0 || above()
     }
 }
 
@@ -84,6 +96,16 @@ mod tests {
         assert_eq!(interrupt.request(), Request::Abort);
         assert_eq!(interrupt.request(), Request::Abort);
         assert!(!Interrupt::new().requested());
+    }
+
+    #[test]
+    fn a_stop_goes_down_and_not_up() {
+        let above = Interrupt::new();
+        let (one, other) = (above.below(), above.below());
+        assert_eq!(one.request(), Request::Stop);
+        assert!(one.requested() && !above.requested() && !other.requested());
+        assert_eq!(above.request(), Request::Stop);
+        assert!(other.requested() && other.below().requested());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Flags of the main job: `run`, its stages as commands of their own, `report` and `config`.
 
-use std::path::PathBuf;
+use std::{num::NonZero, path::PathBuf};
 
 use clap::Subcommand;
 
@@ -39,6 +39,15 @@ pub(crate) struct Run {
     /// Prints what would be done and how large it is, and does nothing.
     #[arg(long, conflicts_with = "rollouts")]
     pub(crate) dry: bool,
+    /// Policies that are trained at a time; results do not depend on it. Default: on a CPU as many small ones (up to 2 million parameters) as
+    /// there are threads, else one.
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        conflicts_with = "rollouts"
+    )]
+    pub(crate) side_by_side: Option<NonZero<usize>>,
     #[command(flatten)]
     pub(crate) machine: Machine,
     /// How to print the result.
@@ -103,6 +112,17 @@ pub(crate) struct Stage {
     pub(crate) format: Format,
 }
 
+/// The main job as far as trained policies; `infalign run` with the same configuration goes on from there.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Train {
+    #[command(flatten)]
+    pub(crate) stage: Stage,
+    /// Policies that are trained at a time; results do not depend on it. Default: on a CPU as many small ones (up to 2 million parameters) as
+    /// there are threads, else one.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) side_by_side: Option<NonZero<usize>>,
+}
+
 /// Writes the base's calibrated rollouts as a training set for any supervised trainer: CTRL without reinforcement learning.
 ///
 /// The optimum's density against the base is known at every rollout once the reward is calibrated. Supervised fine-tuning with these weights, or on
@@ -116,7 +136,7 @@ pub(crate) struct Distill {
     pub(crate) stage: Stage,
     /// Rows for each prompt, drawn by the weights; without it every rollout has a row with its `weight`.
     #[arg(long, value_name = "N")]
-    pub(crate) resample: Option<std::num::NonZero<usize>>,
+    pub(crate) resample: Option<NonZero<usize>>,
 }
 
 /// Writes the page of a finished run anew, or one page that compares several.

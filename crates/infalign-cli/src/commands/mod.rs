@@ -35,7 +35,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
             run::stage(&args.stage, &[], Until::Design)
         }
         Command::Calibrate(args) => calibrate::run(&args),
-        Command::Train(args) => run::stage(&args, &[], Until::Training),
+        Command::Train(args) => run::train(&args),
         Command::Distill(args) => {
             let resample = args.resample.map(std::num::NonZero::get);
             run::stage(&args.stage, &[], Until::Distill(resample))

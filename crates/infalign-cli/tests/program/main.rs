@@ -22,6 +22,8 @@ mod main_job_disk;
 mod main_job_killed;
 mod main_job_pages;
 mod main_job_place;
+#[cfg(unix)]
+mod main_job_side_by_side;
 mod main_job_votes;
 mod model_mistakes;
 mod over_http;

@@ -200,20 +200,35 @@ impl RunDir {
         outputs: &[&str],
         work: impl FnOnce(&Self) -> Result<(), E>,
     ) -> Result<Outcome, E> {
-        let inputs = inputs
-            .clone()
-            .bytes("version", self.manifest.version.as_bytes())
-            .hex();
-        if let Some(record) = self.manifest.stages.get(name)
-            && record.inputs == inputs
-            && record.outputs.keys().eq(&sorted(outputs))
-            && self.intact(record)?
-        {
+        if self.is_done(name, inputs, outputs)? {
             return Ok(Outcome::Skipped);
         }
         work(self)?;
+        self.record(name, inputs, outputs)?;
+        Ok(Outcome::Done)
+    }
+
+    /// Whether a stage is done: on record with these inputs and outputs, and the outputs as they were.
+    ///
+    /// # Errors
+    /// An output that cannot be read.
+    pub fn is_done(&self, name: &str, inputs: &Fingerprint, outputs: &[&str]) -> Result<bool> {
+        match self.manifest.stages.get(name) {
+            Some(record) => Ok(record.inputs == self.stamp(inputs)
+                && record.outputs.keys().eq(&sorted(outputs))
+                && self.intact(record)?),
+            None => Ok(false),
+        }
+    }
+
+    /// Puts a stage on record whose work was done elsewhere, such as on other threads. What [`RunDir::stage`] says of `outputs` holds:
+    /// they lie whole in their places.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] when an output is not there, or the disk's refusal; the stage then counts as not done.
+    pub fn record(&mut self, name: &str, inputs: &Fingerprint, outputs: &[&str]) -> Result<()> {
         let mut record = StageRecord {
-            inputs,
+            inputs: self.stamp(inputs),
             outputs: Default::default(),
         };
         for &output in outputs {
@@ -230,8 +245,13 @@ impl RunDir {
         }
         let before = self.manifest.stages.insert(name.to_owned(), record);
         self.drop_orphans(before)?;
-        self.save_manifest()?;
-        Ok(Outcome::Done)
+        self.save_manifest()
+    }
+
+    /// The hash of a stage's inputs, of which the program's version is one.
+    fn stamp(&self, inputs: &Fingerprint) -> String {
+        let version = self.manifest.version.as_bytes();
+        inputs.clone().bytes("version", version).hex()
     }
 
     fn intact(&self, record: &StageRecord) -> Result<bool> {

@@ -226,6 +226,34 @@ fn outputs_that_a_stage_no_longer_writes_go() {
 }
 
 #[test]
+fn work_that_was_done_elsewhere_is_put_on_record() {
+    let place = place();
+    let (config, runs) = (config(1.0), place.directory.path().join("runs"));
+    let open = || RunDir::open(&runs, "a", &identity(&config, &[]), Existing::Resume).unwrap();
+    let (inputs, others) = (Fingerprint::new(), Fingerprint::new().bytes("a", b"b"));
+    let mut run = open();
+    assert!(!run.is_done("s", &inputs, &["x"]).unwrap());
+    let error = run.record("s", &inputs, &["x"]).unwrap_err();
+    assert!(
+        error.to_string().contains("stage `s` did not write "),
+        "{error}"
+    );
+    assert!(!run.is_done("s", &inputs, &["x"]).unwrap());
+    fs::write(run.file("x"), "1").unwrap();
+    run.record("s", &inputs, &["x"]).unwrap();
+    drop(run);
+    let mut run = open();
+    assert!(run.is_done("s", &inputs, &["x"]).unwrap());
+    let never = |_: &RunDir| -> Result<()> { unreachable!("it is done") };
+    let outcome = run.stage("s", &inputs, &["x"], never).unwrap();
+    assert_eq!(outcome, Outcome::Skipped);
+    assert!(!run.is_done("s", &others, &["x"]).unwrap());
+    assert!(!run.is_done("s", &inputs, &["x", "y"]).unwrap());
+    fs::write(run.file("x"), "2").unwrap();
+    assert!(!run.is_done("s", &inputs, &["x"]).unwrap());
+}
+
+#[test]
 fn another_configuration_is_refused_with_its_keys() {
     let place = place();
     place.run(0.5, Existing::Resume).unwrap();

@@ -85,7 +85,8 @@ pub(crate) trait Fused<const N: usize>: Debug + Send + Sync + 'static {
 }
 
 /// Whether tensors of this device can be read as slices, so that fused operations apply.
-pub(crate) fn is_cpu(device: &Device) -> bool {
+#[must_use]
+pub fn is_cpu(device: &Device) -> bool {
     #[cfg(test)]
     if composed::FORCED.get() {
         return false;

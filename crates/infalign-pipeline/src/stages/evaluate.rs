@@ -76,7 +76,7 @@ pub(crate) enum Whom<'a> {
 /// Samples and rewards.
 pub(crate) fn sampled(
     dir: &mut RunDir,
-    around: &mut Around<'_>,
+    around: &Around<'_>,
     (config, base, questions): (&Config, &mut Base, &[Asked]),
     judges: &mut [Judge],
     mut whom: Whom<'_>,

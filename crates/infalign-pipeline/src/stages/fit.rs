@@ -33,7 +33,7 @@ const HELD_OUT: usize = 10;
 /// Trains the reward model where the configuration wants one; the place where it lies.
 pub(crate) fn fit(
     dir: &mut RunDir,
-    around: &mut Around<'_>,
+    around: &Around<'_>,
     config: &Config,
     base: &mut Base,
     questions: &Questions,
@@ -78,7 +78,7 @@ pub(crate) fn fit(
 
 fn train(
     dir: &RunDir,
-    around: &mut Around<'_>,
+    around: &Around<'_>,
     config: &Config,
     folder: &Folder,
     pairs: &[Pair],
@@ -132,8 +132,7 @@ fn train(
         Outcome::Done(model) => model,
         Outcome::Interrupted { step } => {
             return Err(Error::Interrupted {
-                policy: "the reward model".to_owned(),
-                step,
+                at: vec![("the reward model".to_owned(), step)],
             });
         }
     };
@@ -145,7 +144,7 @@ fn train(
 /// Pairs that the embedded task's annotators judge.
 fn annotated(
     dir: &mut RunDir,
-    around: &mut Around<'_>,
+    around: &Around<'_>,
     config: &Config,
     base: &mut Base,
     questions: &Questions,

@@ -9,12 +9,13 @@ pub(crate) mod fit;
 pub(crate) mod handover;
 pub(crate) mod report;
 pub(crate) mod rollouts;
+pub(crate) mod side_by_side;
 pub(crate) mod source;
 pub(crate) mod train;
 
 use std::{fs, path::Path};
 
-use infalign_data::RunDir;
+use infalign_data::{RunDir, write_atomic};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::{Error, Result};
@@ -22,6 +23,14 @@ use crate::error::{Error, Result};
 /// Writes a record as JSON.
 pub(crate) fn write_json(dir: &RunDir, name: &str, value: &impl Serialize) -> Result<()> {
     Ok(dir.write(name, |mut out| {
+        serde_json::to_writer_pretty(&mut out, value)?;
+        out.write_all(b"\n")
+    })?)
+}
+
+/// The same where the file's folder is there.
+pub(crate) fn write_json_at(path: &Path, value: &impl Serialize) -> Result<()> {
+    Ok(write_atomic(path, |mut out| {
         serde_json::to_writer_pretty(&mut out, value)?;
         out.write_all(b"\n")
     })?)

@@ -61,7 +61,7 @@ fn inputs(
 /// [`Error::Unanswered`] after the last shard.
 pub(crate) fn sharded(
     dir: &mut RunDir,
-    around: &mut Around<'_>,
+    around: &Around<'_>,
     config: &Config,
     base: &mut Base,
     (folder, questions, samples): (&str, &[Question], usize),
@@ -75,9 +75,8 @@ pub(crate) fn sharded(
         let inputs = inputs(base, questions, samples, &sampling)?;
         let what = format!("{folder}: shard {} of {shards}", number + 1);
         let wanted = (questions, samples, &sampling);
-        let tell = |around: &mut Around<'_>| around.tell(&what);
         let done = dir.stage(&format!("{folder}/{number:05}"), &inputs, &[&name], |dir| {
-            tell(around);
+            around.tell(&what);
             whole(dir, &name, &mut base.source, wanted, &inputs.hex())
         });
         match done {

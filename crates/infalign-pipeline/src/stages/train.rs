@@ -1,22 +1,22 @@
 //! Stages `policies/…`: one KL-regularised RL run for each variant, put exactly on its budget at the end.
 
-use std::{fs, sync::Arc};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use infalign::calibration::Calibrator;
-use infalign_data::RunDir;
+use infalign_data::{Fingerprint, RunDir};
 use infalign_lm::AdamWConfig;
 use infalign_train::{
-    Decay, Habits, Outcome, Policy, Schedule, Surroundings, Telemetry, Warmup,
+    Decay, Habits, Interrupt, Outcome, Policy, Schedule, Surroundings, Telemetry, Warmup,
     rl::{
-        self, BaseRollouts, Budget, HeldOut, KlEstimator, Landing, ObjectiveSpec, Price, Settings,
-        Shape, Task,
+        self, BaseRollouts, Budget, HeldOut, KlEstimator, Landing, ObjectiveSpec, Price,
+        RawRewards, Settings, Shape, Task,
     },
     write_model,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
-    base::Base, read_json, remove_checkpoints, rollouts::sampling, source::CACHE, write_json,
+    base::Here, read_json, remove_checkpoints, rollouts::sampling, source::CACHE, write_json_at,
 };
 use crate::{
     ask::Questions,
@@ -44,7 +44,9 @@ pub(crate) struct Trained {
 /// What all variants share.
 pub(crate) struct Common<'a> {
     pub(crate) config: &'a Config,
-    pub(crate) base: &'a Base,
+    pub(crate) base: &'a Here,
+    /// What decides the base.
+    pub(crate) inputs: &'a Fingerprint,
     pub(crate) questions: &'a Questions,
     pub(crate) calibrators: &'a [Calibrator],
     pub(crate) base_rollouts: &'a BaseRollouts,
@@ -55,57 +57,88 @@ pub(crate) fn folder(variant: &Variant) -> String {
     format!("policies/{}", variant.slug)
 }
 
-/// Trains a variant unless it is trained.
-pub(crate) fn train(
-    dir: &mut RunDir,
-    around: &mut Around<'_>,
-    common: &Common<'_>,
-    judge: &mut Judge,
-    variant: &Variant,
-) -> Result<Trained> {
-    let Common { config, base, .. } = common;
-    let settings = settings(config, variant)?;
-    let place = folder(variant);
-    let names = [MODEL, "config.json", METRICS, SUMMARY].map(|n| format!("{place}/{n}"));
-    let outputs: Vec<&str> = names.iter().map(String::as_str).collect();
-    let inputs = judge.fingerprint(
-        base.fingerprint
-            .clone()
-            .stage(dir, "calibration")?
-            .stage(dir, "design")?
-            .value("settings", &settings)?
-            .value("land", &config.train.land)?
-            .value("variant", &(&variant.reward, variant.kl, variant.beta))?,
-    );
-    let inputs = around.fingerprint(inputs)?;
-    let what = format!("training {}", variant.name);
-    let done = dir.stage(&place, &inputs, &outputs, |dir| {
-        around.tell(&what);
-        work(dir, around, common, judge, variant, &settings)
-    })?;
-    around.tell_skipped(done, &what);
-    remove_checkpoints(&dir.file(&place))?;
-    read_json(&dir.file(&format!("{place}/{SUMMARY}")))
+/// A variant's stage: what goes in, what comes out, where it lies.
+pub(crate) struct Plan<'a> {
+    variant: &'a Variant,
+    settings: Settings,
+    pub(crate) inputs: Fingerprint,
+    outputs: [String; 4],
+    /// Its folder's name in the run, which is the stage's, and its path.
+    pub(crate) place: String,
+    directory: PathBuf,
 }
 
-fn work(
-    dir: &RunDir,
-    around: &mut Around<'_>,
+impl<'a> Plan<'a> {
+    /// Of a variant that `judge` gives rewards to.
+    pub(crate) fn new(
+        dir: &RunDir,
+        around: &Around<'_>,
+        common: &Common<'_>,
+        judge: &Judge,
+        variant: &'a Variant,
+    ) -> Result<Self> {
+        let settings = settings(common.config, variant)?;
+        let place = folder(variant);
+        let inputs = judge.fingerprint(
+            common
+                .inputs
+                .clone()
+                .stage(dir, "calibration")?
+                .stage(dir, "design")?
+                .value("settings", &settings)?
+                .value("land", &common.config.train.land)?
+                .value("variant", &(&variant.reward, variant.kl, variant.beta))?,
+        );
+        Ok(Self {
+            variant,
+            settings,
+            inputs: around.fingerprint(inputs)?,
+            outputs: [MODEL, "config.json", METRICS, SUMMARY].map(|n| format!("{place}/{n}")),
+            directory: dir.file(&place),
+            place,
+        })
+    }
+
+    /// The files that it writes, by their names in the run.
+    pub(crate) fn outputs(&self) -> [&str; 4] {
+        self.outputs.each_ref().map(String::as_str)
+    }
+
+    /// What is told of it.
+    pub(crate) fn what(&self) -> String {
+        format!("training {}", self.variant.name)
+    }
+
+    /// What training came to, once it is done; nothing is left to resume from.
+    pub(crate) fn done(&self) -> Result<Trained> {
+        remove_checkpoints(&self.directory)?;
+        read_json(&self.directory.join(SUMMARY))
+    }
+}
+
+/// Trains a variant: all outputs are written when it returns. `rewards` are of questions, by their numbers, and responses.
+pub(crate) fn train(
+    around: &Around<'_>,
     common: &Common<'_>,
-    judge: &mut Judge,
-    variant: &Variant,
-    settings: &Settings,
+    interrupt: &Interrupt,
+    rewards: &mut dyn RawRewards,
+    plan: &Plan<'_>,
 ) -> Result<()> {
     let Common {
         config,
-        base,
+        base: here,
         questions,
         calibrators,
         base_rollouts,
+        inputs: _,
     } = common;
-    let here = base.here()?;
-    let directory = dir.file(&folder(variant));
-    fs::create_dir_all(&directory).map_err(|source| infalign_data::Error::Write {
+    let Plan {
+        variant,
+        settings,
+        directory,
+        ..
+    } = plan;
+    fs::create_dir_all(directory).map_err(|source| infalign_data::Error::Write {
         path: directory.clone(),
         source,
     })?;
@@ -115,17 +148,6 @@ fn work(
         None => Shape::raw(calibrators),
     };
     let (training, held_out) = (questions.of_training(), questions.of_held_out());
-    let mut rewards = |asked: &[(usize, &str)]| {
-        let asked = asked
-            .iter()
-            .map(|&(q, text)| (&questions.training[q], text));
-        judge
-            .rewards(asked)
-            .map_err(|e| infalign_train::Error::Reward {
-                kind: e.kind(),
-                what: e.to_string(),
-            })
-    };
     let policy = Policy {
         seed: variant.seed,
         ..here.policy.clone()
@@ -134,7 +156,7 @@ fn work(
         policy: &policy,
         prompts: &training,
         held_out: &held_out,
-        rewards: &mut rewards,
+        rewards,
         shape: &shape,
         base_rollouts: Some(base_rollouts),
     };
@@ -152,9 +174,9 @@ fn work(
             settings,
             &habits,
             Surroundings {
-                directory: &directory,
+                directory,
                 watch: &mut watch,
-                interrupt: around.interrupt,
+                interrupt,
                 clock: around.clock,
             },
         )?
@@ -163,8 +185,7 @@ fn work(
         Outcome::Done(session) => session,
         Outcome::Interrupted { step } => {
             return Err(Error::Interrupted {
-                policy: variant.name.clone(),
-                step,
+                at: vec![(variant.name.clone(), step)],
             });
         }
     };
@@ -176,14 +197,12 @@ fn work(
         _ => (session.policy().clone(), None),
     };
     let (tokenizer, tokens) = (here.folder.tokenizer()?, here.folder.tokens());
-    write_model(&model, &here.policy, tokenizer, tokens, &directory)?;
+    write_model(&model, &here.policy, tokenizer, tokens, directory)?;
     let trained = Trained {
         beta: session.beta(),
         landing,
     };
-    let place = folder(variant);
-    write_json(dir, &format!("{place}/{SUMMARY}"), &trained)?;
-    Ok(())
+    write_json_at(&directory.join(SUMMARY), &trained)
 }
 
 /// A variant's settings.

@@ -3,11 +3,13 @@
 //! What a clock decides is kept apart from what the data and the seed decide, so that the latter is
 //! the same bytes for a run that was interrupted and one that was not.
 
+mod board;
 mod crc32c;
 mod jsonl;
 mod progress;
 mod tensorboard;
 
+pub use board::{Board, Line};
 pub use jsonl::JsonLines;
 pub use progress::{Progress, Style};
 pub use tensorboard::TensorBoard;

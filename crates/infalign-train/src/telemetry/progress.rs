@@ -34,13 +34,8 @@ pub enum Style {
 #[derive(Debug)]
 pub struct Progress<W> {
     writer: W,
-    style: Style,
-    total: u64,
-    started: (u64, f64), // step and time of the session's begin
-    shown: Option<f64>,  // when last
-    tenth: u64,
-    pending: Option<String>, // not shown yet
-    drawn: bool,             // the cursor stands behind a picture
+    pace: Pace,
+    drawn: bool, // the cursor stands behind a picture
 }
 
 impl<W: Write> Progress<W> {
@@ -48,14 +43,96 @@ impl<W: Write> Progress<W> {
     pub const fn new(writer: W, style: Style, total: u64, done: u64, wall: f64) -> Self {
         Self {
             writer,
+            pace: Pace::new(style, total, done, wall),
+            drawn: false,
+        }
+    }
+
+    fn show(&mut self, line: &str) -> Result<()> {
+        let shown = match self.pace.style {
+            Style::Quiet => return Ok(()),
+            Style::Plain => writeln!(self.writer, "{line}"),
+            Style::Terminal { columns } => {
+                self.drawn = true;
+                write!(self.writer, "\r\x1b[2K{}", cut(line, columns))
+            }
+        };
+        shown
+            .and_then(|()| self.writer.flush())
+            .map_err(|e| Error::write("the progress line", e))
+    }
+}
+
+impl<W: Write> Sink for Progress<W> {
+    fn append(&mut self, metrics: &Metrics) -> Result<()> {
+        match self.pace.due(metrics) {
+            Some(line) => self.show(&line),
+            None => Ok(()),
+        }
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        if let Some(line) = self.pace.last() {
+            self.show(&line)?;
+        }
+        if std::mem::take(&mut self.drawn) {
+            writeln!(self.writer).map_err(|e| Error::write("the progress line", e))?;
+        }
+        Ok(())
+    }
+}
+
+/// As much of a line as a terminal shows: its last column stays free, because some wrap when it is written.
+pub(super) fn cut(line: &str, columns: usize) -> String {
+    line.chars().take(columns.saturating_sub(1)).collect()
+}
+
+/// The line of a training, and when it is worth showing.
+#[derive(Debug)]
+pub(super) struct Pace {
+    style: Style,
+    total: u64,
+    started: (u64, f64), // step and time of the session's begin
+    shown: Option<f64>,  // when last
+    tenth: u64,
+    pending: Option<String>, // not shown yet
+}
+
+impl Pace {
+    pub(super) const fn new(style: Style, total: u64, done: u64, wall: f64) -> Self {
+        Self {
             style,
             total,
             started: (done, wall),
             shown: None,
             tenth: tenth(done, total),
             pending: None,
-            drawn: false,
         }
+    }
+
+    /// The line of a step, if one is due.
+    pub(super) fn due(&mut self, metrics: &Metrics) -> Option<String> {
+        let line = self.line(metrics);
+        let since = self
+            .shown
+            .map_or(f64::INFINITY, |shown| metrics.wall - shown);
+        let tenth = tenth(metrics.step, self.total);
+        let due = match self.style {
+            Style::Quiet => return None,
+            Style::Terminal { .. } => since >= REDRAW,
+            Style::Plain => since >= PLAIN || tenth > self.tenth,
+        };
+        if !due {
+            self.pending = Some(line);
+            return None;
+        }
+        (self.shown, self.tenth, self.pending) = (Some(metrics.wall), tenth, None);
+        Some(line)
+    }
+
+    /// The newest line, if it was not due.
+    pub(super) fn last(&mut self) -> Option<String> {
+        self.pending.take()
     }
 
     fn line(&self, metrics: &Metrics) -> String {
@@ -89,53 +166,6 @@ impl<W: Write> Progress<W> {
             parts.push(format!("{} left", duration(seconds)));
         }
         parts.join("  ")
-    }
-
-    fn show(&mut self, line: &str) -> Result<()> {
-        let shown = match self.style {
-            Style::Quiet => return Ok(()),
-            Style::Plain => writeln!(self.writer, "{line}"),
-            Style::Terminal { columns } => {
-                // The last column stays free: some terminals wrap when it is written.
-                let line: String = line.chars().take(columns.saturating_sub(1)).collect();
-                self.drawn = true;
-                write!(self.writer, "\r\x1b[2K{line}")
-            }
-        };
-        shown
-            .and_then(|()| self.writer.flush())
-            .map_err(|e| Error::write("the progress line", e))
-    }
-}
-
-impl<W: Write> Sink for Progress<W> {
-    fn append(&mut self, metrics: &Metrics) -> Result<()> {
-        let line = self.line(metrics);
-        let since = self
-            .shown
-            .map_or(f64::INFINITY, |shown| metrics.wall - shown);
-        let tenth = tenth(metrics.step, self.total);
-        let due = match self.style {
-            Style::Quiet => return Ok(()),
-            Style::Terminal { .. } => since >= REDRAW,
-            Style::Plain => since >= PLAIN || tenth > self.tenth,
-        };
-        if !due {
-            self.pending = Some(line);
-            return Ok(());
-        }
-        (self.shown, self.tenth, self.pending) = (Some(metrics.wall), tenth, None);
-        self.show(&line)
-    }
-
-    fn finish(&mut self) -> Result<()> {
-        if let Some(line) = self.pending.take() {
-            self.show(&line)?;
-        }
-        if std::mem::take(&mut self.drawn) {
-            writeln!(self.writer).map_err(|e| Error::write("the progress line", e))?;
-        }
-        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use infalign_pipeline::Until;
 pub(super) use model::name;
 
 use crate::{
-    args::{Run, Stage},
+    args::{Run, Stage, Train},
     error::{Error, Result},
 };
 
@@ -24,6 +24,7 @@ pub(super) fn run(args: &Run) -> Result<()> {
             machine: &args.machine,
             format: args.format,
             dry: args.dry,
+            side_by_side: args.side_by_side,
             until: Until::Report,
         }),
     }
@@ -46,13 +47,26 @@ fn check(args: &Run) -> Result<()> {
 
 /// The main job as far as a stage.
 pub(super) fn stage(args: &Stage, trained: &[String], until: Until) -> Result<()> {
+    model::run(&as_far_as(args, trained, until))
+}
+
+/// The main job as far as trained policies.
+pub(super) fn train(args: &Train) -> Result<()> {
     model::run(&model::Job {
+        side_by_side: args.side_by_side,
+        ..as_far_as(&args.stage, &[], Until::Training)
+    })
+}
+
+fn as_far_as<'a>(args: &'a Stage, trained: &'a [String], until: Until) -> model::Job<'a> {
+    model::Job {
         config: args.config.as_deref(),
         place: &args.place,
         trained,
         machine: &args.machine,
         format: args.format,
         dry: false,
+        side_by_side: None,
         until,
-    })
+    }
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::IsTerminal,
+    num::NonZero,
     path::Path,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -14,7 +15,7 @@ use infalign_pipeline::{
 };
 use infalign_train::{
     Interrupt, Request, Telemetry,
-    telemetry::{Progress, Style},
+    telemetry::{Board, Style},
 };
 
 use super::summary;
@@ -32,6 +33,7 @@ pub(super) struct Job<'a> {
     pub(super) machine: &'a Machine,
     pub(super) format: Format,
     pub(super) dry: bool,
+    pub(super) side_by_side: Option<NonZero<usize>>,
     pub(super) until: Until,
 }
 
@@ -51,43 +53,33 @@ pub(super) fn run(job: &Job<'_>) -> Result<()> {
     } else {
         Existing::Resume
     };
-    let interrupt = Interrupt::install(|request| match request {
-        Request::Stop => {
+    let board = Board::new(std::io::stderr(), style(job.machine.quiet));
+    let told = board.clone();
+    let interrupt = Interrupt::install(move |request| match request {
+        Request::Stop => told.aside(|| {
             print::note("\nstopping: finishing the step, then saving; again to end at once");
-        }
+        }),
         Request::Abort => {}
     })?;
-    let quiet = job.machine.quiet;
-    let terminal = std::io::stderr().is_terminal();
-    let mut say = |what: &str| print::note(what);
-    let mut watch = move |name: &str, steps: u64| -> Box<dyn Fn(u64) -> Telemetry> {
-        let _ = name;
-        let style = match (quiet, terminal) {
-            (true, _) => Style::Quiet,
-            (false, true) => Style::Terminal { columns: 100 },
-            (false, false) => Style::Plain,
-        };
+    let say = |what: &str| board.aside(|| print::note(what));
+    let watch = |name: &str, steps: u64| -> Box<dyn Fn(u64) -> Telemetry> {
+        let (board, name) = (board.clone(), name.to_owned());
         Box::new(move |done| {
             if done > 0 {
-                print::note(&format!("going on after step {done}"));
+                board.aside(|| print::note(&format!("{name}: going on after step {done}")));
             }
-            Telemetry::new().with(Progress::new(
-                std::io::stderr(),
-                style,
-                steps,
-                done,
-                clock(),
-            ))
+            Telemetry::new().with(board.line(&name, steps, done, clock()))
         })
     };
-    let mut around = Around {
-        say: &mut say,
-        watch: &mut watch,
+    let around = Around {
+        say: &say,
+        watch: &watch,
         interrupt: &interrupt,
         clock,
         trained,
         device,
         device_name: format!("{} {:?}", job.machine.device, job.machine.dtype),
+        side_by_side: job.side_by_side,
     };
     let finished = pipeline(
         &config,
@@ -95,11 +87,20 @@ pub(super) fn run(job: &Job<'_>) -> Result<()> {
         &name,
         existing,
         job.until,
-        &mut around,
+        &around,
     )?;
     match job.format {
         Format::Json => print::json(&finished.answer()),
         Format::Text => summary::print(&finished, &config, &typed(job)),
+    }
+}
+
+/// How progress is shown.
+fn style(quiet: bool) -> Style {
+    match (quiet, std::io::stderr().is_terminal()) {
+        (true, _) => Style::Quiet,
+        (false, true) => Style::Terminal { columns: 100 },
+        (false, false) => Style::Plain,
     }
 }
 
@@ -166,7 +167,7 @@ pub(in crate::commands) fn name(config: Option<&Path>, place: &Place) -> String 
 
 /// What would be done, and its size.
 fn dry(job: &Job<'_>, config: &Config, device: &Device) -> Result<()> {
-    let plan = estimate(config, device, clock)?;
+    let plan = estimate(config, device, job.side_by_side, clock)?;
     match job.format {
         Format::Json => print::json(&plan),
         Format::Text => summary::plan(&plan, config),
