@@ -63,6 +63,8 @@ impl Client {
 struct Live<J> {
     job: J,
     tries: u32,
+    /// Tries that a server was there for.
+    counted: u32,
     /// When its time is over.
     deadline: Instant,
 }
@@ -122,6 +124,7 @@ impl<'c, J> UnderWay<'c, J> {
             let begun = Live {
                 job,
                 tries: 0,
+                counted: 0,
                 deadline,
             };
             self.live.insert(id, begun);
@@ -170,13 +173,22 @@ impl<'c, J> UnderWay<'c, J> {
         read: &impl Fn(&J, Value) -> Result<T, String>,
     ) -> Option<(J, Result<T, GivenUp>)> {
         let flying = self.flying.remove(&id)?;
-        let live = self.live.get(&id)?;
+        let live = self.live.get_mut(&id)?;
         let now = Instant::now();
         match &reply {
             Ok(_) => self.client.pace().kept(),
             Err(fault) if fault.pushes_back() => self.client.pace().pushed_back(flying.sent, now),
             Err(_) => (),
         }
+        let absent = match &reply {
+            Err(fault) => fault.is_absence(self.client.was_reached()),
+            Ok(_) => false,
+        };
+        if reply.as_ref().err().is_none_or(Fault::is_an_answer) {
+            self.client.reached();
+        }
+        live.counted += u32::from(!absent);
+        let (tries, counted, deadline) = (live.tries, live.counted, live.deadline);
         let read = reply.and_then(|value| {
             read(&live.job, value).map_err(|what| Fault::Wrong {
                 what: self.client.wire.cleaned(&what, &request(&live.job)),
@@ -185,22 +197,18 @@ impl<'c, J> UnderWay<'c, J> {
         let end = match read {
             Ok(answer) => Ok(answer),
             Err(fault) => {
-                let wait = self.wait(live.tries, &fault);
+                let wait = self.wait(tries, &fault);
                 let why = if !fault.may_pass() {
                     Why::Hopeless
-                } else if wait >= live.deadline.saturating_duration_since(now) {
+                } else if wait >= deadline.saturating_duration_since(now) {
                     Why::Deadline
-                } else if live.tries >= self.client.patience.tries {
+                } else if !absent && counted >= self.client.patience.tries {
                     Why::Tries
                 } else {
                     self.waiting.push(Reverse((now + wait, id)));
                     return None;
                 };
-                Err(GivenUp {
-                    tries: live.tries,
-                    why,
-                    fault,
-                })
+                Err(GivenUp { tries, why, fault })
             }
         };
         self.live.remove(&id).map(|live| (live.job, end))
