@@ -167,7 +167,26 @@ pub(crate) fn question(
     answer: Option<String>,
     folder: Option<&Folder>,
 ) -> Result<Question> {
-    let (text, dressed) = match (prompt, folder) {
+    let (text, dressed) = text(id, prompt, folder)?;
+    let tokens = match folder {
+        Some(folder) => folder.tokenizer()?.encode(&text, !dressed)?,
+        None => Vec::new(),
+    };
+    Ok(Question {
+        prompt: rl::Prompt {
+            id: id.into(),
+            tokens,
+        },
+        text,
+        turns: prompt.clone(),
+        dressed,
+        answer,
+    })
+}
+
+/// What the policy sees of a prompt, and whether a chat template was put around it here.
+pub(crate) fn text(id: &str, prompt: &Turns, folder: Option<&Folder>) -> Result<(String, bool)> {
+    Ok(match (prompt, folder) {
         (Turns::Text(text), _) => (text.clone(), false),
         (Turns::Messages(_), None) => (prompt.before_response(), false),
         (Turns::Messages(messages), Some(folder)) => {
@@ -183,19 +202,5 @@ pub(crate) fn question(
             };
             (template.render(&messages, &options)?, true)
         }
-    };
-    let tokens = match folder {
-        Some(folder) => folder.tokenizer()?.encode(&text, !dressed)?,
-        None => Vec::new(),
-    };
-    Ok(Question {
-        prompt: rl::Prompt {
-            id: id.into(),
-            tokens,
-        },
-        text,
-        turns: prompt.clone(),
-        dressed,
-        answer,
     })
 }
