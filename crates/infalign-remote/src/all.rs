@@ -40,10 +40,22 @@ impl Client {
         jobs: impl IntoIterator<Item = J>,
         request: impl Fn(&J) -> Request,
         read: impl Fn(&J, Value) -> Result<T, String>,
+        each: impl FnMut(J, Result<T, GivenUp>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.all_of(jobs, true, request, read, each)
+    }
+
+    /// As [`Self::all`]; `waits` says whether a server that is not there is waited for until the deadline.
+    pub(crate) fn all_of<J, T, E>(
+        &self,
+        jobs: impl IntoIterator<Item = J>,
+        waits: bool,
+        request: impl Fn(&J) -> Request,
+        read: impl Fn(&J, Value) -> Result<T, String>,
         mut each: impl FnMut(J, Result<T, GivenUp>) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut jobs = jobs.into_iter();
-        let mut under_way = UnderWay::new(self);
+        let mut under_way = UnderWay::new(self, waits);
         loop {
             under_way.fill(&mut jobs, &request);
             if under_way.live.is_empty() {
@@ -80,6 +92,8 @@ type Reply = (u64, Result<Value, Fault>);
 /// All jobs that have begun and not ended.
 struct UnderWay<'c, J> {
     client: &'c Client,
+    /// Whether tries that find no server are not counted.
+    waits: bool,
     live: BTreeMap<u64, Live<J>>,
     flying: BTreeMap<u64, Flying>,
     waiting: BinaryHeap<Reverse<(Instant, u64)>>,
@@ -89,10 +103,11 @@ struct UnderWay<'c, J> {
 }
 
 impl<'c, J> UnderWay<'c, J> {
-    fn new(client: &'c Client) -> Self {
+    fn new(client: &'c Client, waits: bool) -> Self {
         let (outbox, inbox) = channel();
         Self {
             client,
+            waits,
             live: BTreeMap::new(),
             flying: BTreeMap::new(),
             waiting: BinaryHeap::new(),
@@ -181,7 +196,7 @@ impl<'c, J> UnderWay<'c, J> {
             Err(_) => (),
         }
         let absent = match &reply {
-            Err(fault) => fault.is_absence(self.client.was_reached()),
+            Err(fault) => self.waits && fault.is_absence(self.client.was_reached()),
             Ok(_) => false,
         };
         if reply.as_ref().err().is_none_or(Fault::is_an_answer) {

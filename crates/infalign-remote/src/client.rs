@@ -80,7 +80,7 @@ impl Client {
     /// # Errors
     /// [`GivenUp`].
     pub fn post(&self, path: &str, body: Value) -> Result<Value, GivenUp> {
-        self.one(Request::post(path, body))
+        self.one(Request::post(path, body), true)
     }
 
     /// Gets a JSON value; with all tries.
@@ -88,13 +88,19 @@ impl Client {
     /// # Errors
     /// [`GivenUp`].
     pub fn get(&self, path: &str) -> Result<Value, GivenUp> {
-        self.one(Request::get(path))
+        self.one(Request::get(path), true)
     }
 
-    fn one(&self, request: Request) -> Result<Value, GivenUp> {
+    /// Gets a page that may not be there, and that is not worth waiting for: every try counts.
+    pub(crate) fn peek(&self, path: &str) -> Result<Value, GivenUp> {
+        self.one(Request::get(path), false)
+    }
+
+    fn one(&self, request: Request, waits: bool) -> Result<Value, GivenUp> {
         let mut answer = None;
-        let done: Result<(), GivenUp> = self.all(
+        let done: Result<(), GivenUp> = self.all_of(
             [request],
+            waits,
             Request::clone,
             |_, value| Ok(value),
             |_, value| {
