@@ -1,6 +1,7 @@
 //! What a user can type: every command, flag and help text.
 
 mod data;
+mod judging;
 mod language;
 mod loose;
 mod machine;
@@ -15,6 +16,7 @@ use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use data::{Convert, Data, DataCommand, Formats, Inspect, To};
+pub(crate) use judging::Judging;
 pub(crate) use language::{Devices, Dress, LongPrompts, Sample, Score};
 pub(crate) use loose::{Calibrate, Evaluate};
 pub(crate) use machine::Machine;

@@ -11,6 +11,7 @@
 //! format is recognised; [`inspect`] says what such a file holds, [`convert`] brings it into a form of
 //! ours.
 
+mod as_text;
 mod bulk;
 mod calibration;
 mod convert;
@@ -53,7 +54,7 @@ pub use texts::{
     BadRows, DOCUMENT_SEPARATOR, Document, DocumentOptions, Documents, Example, Examples, Message,
     OnBadRow, PromptRow, Prompts, Scoring, ScoringRow, TextForm, Turns, read_documents,
     read_documents_from, read_examples, read_examples_from, read_prompts, read_prompts_from,
-    read_scoring, read_scoring_from,
+    read_scoring, read_scoring_from, transcript,
 };
 pub use verdicts::{VerdictRow, read_verdicts};
 pub use write::{Compression, TableFormat, write_atomic, write_table, write_table_to};

@@ -1,7 +1,10 @@
 //! What the policy is asked: prompts as texts, as tokens, and in two parts, training and held out.
 
-use infalign_data::{Message, Turns, read_prompts};
+use std::borrow::Cow;
+
+use infalign_data::{Message, Turns, read_prompts, transcript};
 use infalign_lm::{ChatOptions, Folder};
+use infalign_reward::Asked;
 use infalign_train::rl;
 use serde_json::json;
 
@@ -15,7 +18,7 @@ use crate::{
 pub(crate) struct Question {
     /// Id and tokens.
     pub(crate) prompt: rl::Prompt,
-    /// The text that the policy sees; of messages that a server's template dresses, the last of them.
+    /// The text that the policy sees; of messages that a server's template dresses, what stands before a response in plain words.
     pub(crate) text: String,
     /// The prompt as it was given.
     pub(crate) turns: Turns,
@@ -26,6 +29,25 @@ pub(crate) struct Question {
 }
 
 impl Question {
+    /// What a reward is asked about a response.
+    pub(crate) fn asked<'a>(&'a self, response: &'a str) -> Asked<'a> {
+        Asked {
+            prompt_id: &self.prompt.id,
+            prompt: &self.text,
+            messages: self.turns.messages(),
+            response,
+            answer: self.answer.as_deref(),
+        }
+    }
+
+    /// The prompt for a reader: a conversation turn by turn, without the marks of a template.
+    pub(crate) fn shown(&self) -> Cow<'_, str> {
+        match &self.turns {
+            Turns::Messages(messages) => Cow::Owned(transcript(messages)),
+            Turns::Text(_) => Cow::Borrowed(&self.text),
+        }
+    }
+
     /// The messages, where nobody here makes a text of them.
     pub(crate) fn of_a_chat(&self) -> Option<&[Message]> {
         match &self.turns {
@@ -145,26 +167,7 @@ pub(crate) fn question(
     answer: Option<String>,
     folder: Option<&Folder>,
 ) -> Result<Question> {
-    let (text, dressed) = match (prompt, folder) {
-        (Turns::Text(text), _) => (text.clone(), false),
-        (Turns::Messages(messages), None) => {
-            let last = messages.last().map(|m| m.content.clone());
-            (last.unwrap_or_default(), false)
-        }
-        (Turns::Messages(messages), Some(folder)) => {
-            let template = folder.chat_template().ok_or_else(|| Error::Config {
-                place: format!("prompt `{id}`"),
-                why: "it holds messages, but the model has no chat template; add chat_template.jinja to its folder, or give texts".to_owned(),
-            })?;
-            let value = |m: &Message| json!({"role": m.role, "content": m.content});
-            let messages: Vec<_> = messages.iter().map(value).collect();
-            let options = ChatOptions {
-                add_generation_prompt: true,
-                ..ChatOptions::default()
-            };
-            (template.render(&messages, &options)?, true)
-        }
-    };
+    let (text, dressed) = text(id, prompt, folder)?;
     let tokens = match folder {
         Some(folder) => folder.tokenizer()?.encode(&text, !dressed)?,
         None => Vec::new(),
@@ -178,5 +181,26 @@ pub(crate) fn question(
         turns: prompt.clone(),
         dressed,
         answer,
+    })
+}
+
+/// What the policy sees of a prompt, and whether a chat template was put around it here.
+pub(crate) fn text(id: &str, prompt: &Turns, folder: Option<&Folder>) -> Result<(String, bool)> {
+    Ok(match (prompt, folder) {
+        (Turns::Text(text), _) => (text.clone(), false),
+        (Turns::Messages(_), None) => (prompt.before_response(), false),
+        (Turns::Messages(messages), Some(folder)) => {
+            let template = folder.chat_template().ok_or_else(|| Error::Config {
+                place: format!("prompt `{id}`"),
+                why: "it holds messages, but the model has no chat template; add chat_template.jinja to its folder, or give texts".to_owned(),
+            })?;
+            let value = |m: &Message| json!({"role": m.role, "content": m.content});
+            let messages: Vec<_> = messages.iter().map(value).collect();
+            let options = ChatOptions {
+                add_generation_prompt: true,
+                ..ChatOptions::default()
+            };
+            (template.render(&messages, &options)?, true)
+        }
     })
 }

@@ -12,9 +12,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use infalign_remote::reward::{JudgeOptions, Rubric, Scale};
+use infalign_reward::RewardSpec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::error::Result;
 pub(crate) use check::{DESIGNED, RAW};
 pub use read::{parse, read};
 
@@ -34,6 +37,8 @@ pub struct Config {
     pub sampling: SamplingConfig,
     /// Who gives rewards.
     pub reward: RewardConfig,
+    /// What language models that judge are told.
+    pub judge: JudgeConfig,
     /// How many rollouts tell a reward's quantiles.
     pub calibration: CalibrationConfig,
     /// Which policies are trained, and for what.
@@ -62,17 +67,18 @@ pub struct PolicyConfig {
     pub lora_alpha: f64,
 }
 
-/// How servers are spoken to.
+/// How servers are spoken to: `dialect` and `key` are the policy's, `in_flight` and `deadline` also those of reward servers and judges, whose key is
+/// always that of `INFALIGN_API_KEY`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerConfig {
     /// What the server is: `auto`, `vllm`, `sglang`, `llama.cpp` or `openai`.
     pub dialect: String,
-    /// The environment variable that holds the key, where the server asks for one.
+    /// The environment variable that holds the policy's key, where its server asks for one.
     pub key: String,
     /// Requests on the way at most; fewer where the server is slow.
     pub in_flight: usize,
-    /// Seconds for a prompt with all tries.
+    /// Seconds for a request with all tries; as long, a server is waited for that is not there, as while it starts again.
     pub deadline: f64,
 }
 
@@ -106,8 +112,8 @@ pub struct SamplingConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RewardConfig {
-    /// The training reward (`model:FOLDER`, `length`, `lexicon:FILE`, `regex:PATTERN`, `answer`, `exec:COMMAND`, sums of them); `fit` is a
-    /// reward model that the run trains first, `gold` the embedded task's own.
+    /// The training reward (`model:FOLDER`, `length`, `lexicon:FILE`, `regex:PATTERN`, `answer`, `exec:COMMAND`, a server such as
+    /// `vllm:http://…`, `judge:http://…`, sums of them); `fit` is a reward model that the run trains first, `gold` the embedded task's own.
     pub train_on: String,
     /// Further rewards that only judge.
     pub judges: Vec<String>,
@@ -115,6 +121,24 @@ pub struct RewardConfig {
     pub fit: FitConfig,
     /// The jailbreak view: for each reward named here (as in `train_on` or `judges`), how often the worst of N responses falls below the number.
     pub thresholds: BTreeMap<String, f64>,
+}
+
+/// What language models that judge are told, as rewards (`judge:http://…`) and in `evaluate.compare`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct JudgeConfig {
+    /// A file with what is asked about one response, with `{prompt}` and `{response}` (and `{answer}`) in it; empty for the rubric that comes along.
+    pub rubric: String,
+    /// The same about two, with `{response_a}` and `{response_b}`: for `evaluate.compare`.
+    pub pair_rubric: String,
+    /// The worst and the best rating.
+    pub scale: [f64; 2],
+    /// Ratings of a response, whose mean is its reward; more than one only at a temperature above 0.
+    pub draws: u32,
+    /// From 0, at which a judge says the same again, to 2.
+    pub temperature: f64,
+    /// The most tokens of a reply; a judge that thinks needs room for it.
+    pub max_tokens: u32,
 }
 
 /// A reward model that the run trains.
@@ -239,6 +263,11 @@ pub struct EvaluateConfig {
     pub answers: Option<String>,
     /// A policy by its name or its form of the reward, against which the others of its KL and seed are measured beside the base.
     pub against: Option<String>,
+    /// Judges (`judge:http://…`) that compare what each policy and the base output under best-of-N, worst-of-N and the like, text against text, in both
+    /// orders.
+    pub compare: Vec<String>,
+    /// The most pairs of a held-out prompt that they compare under a procedure: each takes N fresh responses of both sides.
+    pub compare_pairs: usize,
     /// Held-out prompts whose responses stand in the report to read.
     pub shown: usize,
 }
@@ -305,6 +334,20 @@ impl Default for RewardConfig {
             judges: vec![GOLD.to_owned()],
             fit: FitConfig::default(),
             thresholds: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for JudgeConfig {
+    fn default() -> Self {
+        let options = JudgeOptions::default();
+        Self {
+            rubric: String::new(),
+            pair_rubric: String::new(),
+            scale: [options.scale.least, options.scale.most],
+            draws: options.draws,
+            temperature: options.temperature,
+            max_tokens: options.max_tokens,
         }
     }
 }
@@ -377,6 +420,8 @@ impl Default for EvaluateConfig {
             procedures: Vec::new(),
             answers: None,
             against: None,
+            compare: Vec::new(),
+            compare_pairs: 1,
             shown: 8,
         }
     }
@@ -386,6 +431,22 @@ impl Default for EvaluateConfig {
 #[must_use]
 pub fn schema() -> serde_json::Value {
     serde_json::to_value(schemars::schema_for!(Config)).unwrap_or_default()
+}
+
+impl JudgeConfig {
+    /// Everything but the rubrics.
+    fn sampling(&self) -> JudgeOptions {
+        JudgeOptions {
+            scale: Scale {
+                least: self.scale[0],
+                most: self.scale[1],
+            },
+            draws: self.draws,
+            temperature: self.temperature,
+            max_tokens: self.max_tokens,
+            ..JudgeOptions::default()
+        }
+    }
 }
 
 impl Config {
@@ -405,6 +466,36 @@ impl Config {
     pub(crate) fn rewards(&self) -> impl Iterator<Item = &str> {
         let judges = self.reward.judges.iter().map(String::as_str);
         std::iter::once(self.reward.train_on.as_str()).chain(judges)
+    }
+
+    /// Whether a reward is a judge, and whether one is behind HTTP.
+    pub(crate) fn asks(&self) -> (bool, bool) {
+        let specs = || self.rewards().filter_map(|r| r.parse::<RewardSpec>().ok());
+        (
+            specs().any(|spec| spec.has_judge()),
+            specs().any(|spec| spec.is_remote()),
+        )
+    }
+
+    /// The options of judges.
+    ///
+    /// # Errors
+    /// A rubric that cannot be read or used, an option out of range.
+    pub(crate) fn judge_options(&self) -> Result<JudgeOptions> {
+        let judge = &self.judge;
+        let rubric = |name: &str, built_in: fn() -> Rubric| match name {
+            "" => Ok(built_in()),
+            name => Rubric::from_file(&self.at(name)),
+        };
+        let read = || {
+            let options = JudgeOptions {
+                rubric: rubric(&judge.rubric, Rubric::pointwise)?,
+                pair_rubric: rubric(&judge.pair_rubric, Rubric::pairwise)?,
+                ..judge.sampling()
+            };
+            options.validate().map(|()| options)
+        };
+        Ok(read().map_err(infalign_reward::Error::from)?)
     }
 
     /// Where a path of the configuration leads from the working directory.

@@ -1,10 +1,16 @@
 //! The rewards of a run: the training reward and those that only judge, opened once.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use infalign_data::Fingerprint;
 use infalign_lm::Device;
-use infalign_reward::{Asked, Dress, ModelReward, Opening, RawReward, Reward, RewardSpec};
+use infalign_remote::{
+    Patience,
+    reward::{self as remote, JudgeOptions, JudgeSpec},
+};
+use infalign_reward::{
+    Asked, Dress, ModelReward, Opening, RawReward, RemoteOpening, Reward, RewardSpec, open_judge,
+};
 
 use crate::{
     ask::Question,
@@ -40,6 +46,27 @@ impl Reward for Gold {
     }
 }
 
+/// What reward servers and judges of a run are asked with. Their key is that of `INFALIGN_API_KEY`: `server.key` is the policy's.
+fn asking(config: &Config, fitted: &Path) -> Result<RemoteOpening> {
+    Ok(RemoteOpening {
+        patience: Patience {
+            deadline: Duration::from_secs_f64(config.server.deadline),
+            most_in_flight: config.server.in_flight,
+            ..Patience::default()
+        },
+        judge: JudgeOptions {
+            cache: Some(fitted.with_file_name("verdicts")),
+            ..config.judge_options()?
+        },
+    })
+}
+
+/// Opens a judge of `evaluate.compare`; `fitted` as in [`Judge::open`].
+pub(crate) fn comparing(text: &str, config: &Config, fitted: &Path) -> Result<remote::Judge> {
+    let spec: JudgeSpec = text.parse().map_err(infalign_reward::Error::from)?;
+    Ok(open_judge(&spec, &asking(config, fitted)?)?)
+}
+
 /// A reward with the name that reports give it.
 pub(crate) struct Judge {
     pub(crate) name: String,
@@ -54,13 +81,14 @@ impl Judge {
         fitted: &Path,
         device: &Device,
     ) -> Result<Self> {
-        let mut opening = Opening::new(device.clone());
-        opening.remote.patience.most_in_flight = config.server.in_flight;
-        opening.remote.verdicts = Some(fitted.with_file_name("verdicts"));
         let reward: Box<dyn Reward> = match text {
             GOLD => Box::new(Gold),
             FIT => Box::new(ModelReward::open(fitted, Dress::Auto, false, device)?),
             other => {
+                let opening = Opening {
+                    remote: asking(config, fitted)?,
+                    ..Opening::new(device.clone())
+                };
                 let spec: RewardSpec = other.parse()?;
                 spec.within(config.root()).open(&opening)?
             }
@@ -95,12 +123,7 @@ impl Judge {
         asked: impl Iterator<Item = (&'a Question, &'a str)>,
     ) -> Result<Vec<f32>> {
         let asked: Vec<Asked<'_>> = asked
-            .map(|(question, response)| Asked {
-                prompt_id: &question.prompt.id,
-                prompt: &question.text,
-                response,
-                answer: question.answer.as_deref(),
-            })
+            .map(|(question, response)| question.asked(response))
             .collect();
         let found = self.reward.rewards(&asked)?;
         if found.len() != asked.len() {

@@ -15,7 +15,7 @@ use crate::{
     ask::Questions,
     config::{Config, TAVERN, Trainer},
     error::{Error, Result},
-    judges::Judge,
+    judges::{self, Judge},
     stages::{
         base::{self, Base},
         calibration, designs,
@@ -142,6 +142,10 @@ pub fn run(
         inputs: &inputs,
         root: config.root(),
     };
+    if config.asks().0 || !config.evaluate.compare.is_empty() {
+        // A rubric that cannot be used is known before anything is drawn.
+        config.judge_options()?;
+    }
     let mut dir = RunDir::open(runs, name, &identity, existing)?;
     let ended = stages(&mut dir, config, (name, until), around);
     if ended.as_ref().is_err_and(|e| e.kind() == Kind::User) && !has_begun(&dir) {
@@ -192,12 +196,12 @@ fn stages(
         return Ok(finished);
     }
     let fitted = fit::fit(dir, around, config, &mut base, &questions)?;
-    let mut judges = Vec::new();
+    let mut rewarding = Vec::new();
     for text in config.rewards() {
-        judges.push(Judge::open(text, config, &fitted, &device)?);
+        rewarding.push(Judge::open(text, config, &fitted, &device)?);
     }
     around.tell("rewards");
-    let rewards = calibration::rewards(dir, &mut judges[0], &questions.training, &rows, drawn)?;
+    let rewards = calibration::rewards(dir, &mut rewarding[0], &questions.training, &rows, drawn)?;
     let calibrators =
         calibration::calibrate(dir, config, &base.name, &questions.training, &rewards)?;
     let (designs, variants) = designs::designs(dir, config, &rewards)?;
@@ -225,7 +229,7 @@ fn stages(
             config,
             (&base, &questions, &variants),
             with,
-            &mut judges[0],
+            &mut rewarding[0],
         )?
     } else {
         finished.handed_over = handed_over(dir, config, &base, &rollouts, &variants)?;
@@ -242,17 +246,24 @@ fn stages(
         dir,
         around,
         (config, &mut base, held_out),
-        &mut judges,
+        &mut rewarding,
         Whom::Base,
     )?;
     let mut of_policies = Vec::new();
     for policy in &mut policies {
         let whom = Whom::Policy(policy.variant, &mut policy.source, policy.made.clone());
         let here = (config, &mut base, held_out);
-        of_policies.push(evaluate::sampled(dir, around, here, &mut judges, whom)?);
+        of_policies.push(evaluate::sampled(dir, around, here, &mut rewarding, whom)?);
     }
-    around.tell("measuring");
     let pairs = policies.iter().map(|p| p.variant).zip(&of_policies);
+    let mut comparing = Vec::new();
+    for text in &config.evaluate.compare {
+        comparing.push(judges::comparing(text, config, &fitted)?);
+    }
+    let met: Vec<_> = pairs.clone().collect();
+    let with = (config, held_out);
+    let pairwise = evaluate::compared(dir, around, with, &mut comparing, &of_base, &met)?;
+    around.tell("measuring");
     let evaluation = evaluate::measure(
         dir,
         &evaluate::Measured {
@@ -260,7 +271,7 @@ fn stages(
             base_name: &base.name,
             questions: &questions,
             table: &rewards,
-            judges: evaluate::named(&judges, config),
+            judges: evaluate::named(&rewarding, config),
             duels,
             base: &of_base,
             policies: pairs
@@ -268,6 +279,7 @@ fn stages(
                 .zip(&policies)
                 .map(|((v, s), p)| (v, s, p.trained.clone()))
                 .collect(),
+            pairwise,
         },
     )?;
     finished.evaluation = Some(evaluation.clone());

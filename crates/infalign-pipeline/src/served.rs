@@ -9,7 +9,7 @@ use infalign_reward::Reward;
 use infalign_tavern::write_policy;
 
 use crate::{
-    ask::{Question, Questions, question},
+    ask::{Question, Questions, question, text},
     config::{Config, TAVERN},
     error::{Error, Result},
     judges::Judge,
@@ -124,6 +124,15 @@ impl Calibrated {
         Ok(Judge::open(&config.reward.train_on, config, &fitted, device)?.into_reward())
     }
 
+    /// How the run's policy sees prompts.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn wording(&self, config: &Config) -> Result<Wording> {
+        let folder = self.policy(config).map(Folder::open).transpose()?;
+        Ok(Wording(folder))
+    }
+
     /// Opens the base, for prompts that were never calibrated.
     ///
     /// # Errors
@@ -147,6 +156,20 @@ impl Calibrated {
             folder,
             config: config.clone(),
         })
+    }
+}
+
+/// What a run's policy sees of prompts: what its rewards were asked with.
+#[derive(Debug, Clone)]
+pub struct Wording(Option<Folder>);
+
+impl Wording {
+    /// The text of a prompt.
+    ///
+    /// # Errors
+    /// As a run says of its prompts.
+    pub fn text(&self, id: &str, prompt: &Turns) -> Result<String> {
+        Ok(text(id, prompt, self.0.as_ref())?.0)
     }
 }
 

@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|pair| Asked {
             prompt_id: "given",
             prompt: &pair[0],
+            messages: None,
             response: &pair[1],
             answer: None,
         })

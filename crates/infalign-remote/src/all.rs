@@ -40,10 +40,22 @@ impl Client {
         jobs: impl IntoIterator<Item = J>,
         request: impl Fn(&J) -> Request,
         read: impl Fn(&J, Value) -> Result<T, String>,
+        each: impl FnMut(J, Result<T, GivenUp>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.all_of(jobs, true, request, read, each)
+    }
+
+    /// As [`Self::all`]; `waits` says whether a server that is not there is waited for until the deadline.
+    pub(crate) fn all_of<J, T, E>(
+        &self,
+        jobs: impl IntoIterator<Item = J>,
+        waits: bool,
+        request: impl Fn(&J) -> Request,
+        read: impl Fn(&J, Value) -> Result<T, String>,
         mut each: impl FnMut(J, Result<T, GivenUp>) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut jobs = jobs.into_iter();
-        let mut under_way = UnderWay::new(self);
+        let mut under_way = UnderWay::new(self, waits);
         loop {
             under_way.fill(&mut jobs, &request);
             if under_way.live.is_empty() {
@@ -63,6 +75,8 @@ impl Client {
 struct Live<J> {
     job: J,
     tries: u32,
+    /// Tries that a server was there for.
+    counted: u32,
     /// When its time is over.
     deadline: Instant,
 }
@@ -78,6 +92,8 @@ type Reply = (u64, Result<Value, Fault>);
 /// All jobs that have begun and not ended.
 struct UnderWay<'c, J> {
     client: &'c Client,
+    /// Whether tries that find no server are not counted.
+    waits: bool,
     live: BTreeMap<u64, Live<J>>,
     flying: BTreeMap<u64, Flying>,
     waiting: BinaryHeap<Reverse<(Instant, u64)>>,
@@ -87,10 +103,11 @@ struct UnderWay<'c, J> {
 }
 
 impl<'c, J> UnderWay<'c, J> {
-    fn new(client: &'c Client) -> Self {
+    fn new(client: &'c Client, waits: bool) -> Self {
         let (outbox, inbox) = channel();
         Self {
             client,
+            waits,
             live: BTreeMap::new(),
             flying: BTreeMap::new(),
             waiting: BinaryHeap::new(),
@@ -122,6 +139,7 @@ impl<'c, J> UnderWay<'c, J> {
             let begun = Live {
                 job,
                 tries: 0,
+                counted: 0,
                 deadline,
             };
             self.live.insert(id, begun);
@@ -170,13 +188,22 @@ impl<'c, J> UnderWay<'c, J> {
         read: &impl Fn(&J, Value) -> Result<T, String>,
     ) -> Option<(J, Result<T, GivenUp>)> {
         let flying = self.flying.remove(&id)?;
-        let live = self.live.get(&id)?;
+        let live = self.live.get_mut(&id)?;
         let now = Instant::now();
         match &reply {
             Ok(_) => self.client.pace().kept(),
             Err(fault) if fault.pushes_back() => self.client.pace().pushed_back(flying.sent, now),
             Err(_) => (),
         }
+        let absent = match &reply {
+            Err(fault) => self.waits && fault.is_absence(self.client.was_reached()),
+            Ok(_) => false,
+        };
+        if reply.as_ref().err().is_none_or(Fault::is_an_answer) {
+            self.client.reached();
+        }
+        live.counted += u32::from(!absent);
+        let (tries, counted, deadline) = (live.tries, live.counted, live.deadline);
         let read = reply.and_then(|value| {
             read(&live.job, value).map_err(|what| Fault::Wrong {
                 what: self.client.wire.cleaned(&what, &request(&live.job)),
@@ -185,22 +212,18 @@ impl<'c, J> UnderWay<'c, J> {
         let end = match read {
             Ok(answer) => Ok(answer),
             Err(fault) => {
-                let wait = self.wait(live.tries, &fault);
+                let wait = self.wait(tries, &fault);
                 let why = if !fault.may_pass() {
                     Why::Hopeless
-                } else if wait >= live.deadline.saturating_duration_since(now) {
+                } else if wait >= deadline.saturating_duration_since(now) {
                     Why::Deadline
-                } else if live.tries >= self.client.patience.tries {
+                } else if !absent && counted >= self.client.patience.tries {
                     Why::Tries
                 } else {
                     self.waiting.push(Reverse((now + wait, id)));
                     return None;
                 };
-                Err(GivenUp {
-                    tries: live.tries,
-                    why,
-                    fault,
-                })
+                Err(GivenUp { tries, why, fault })
             }
         };
         self.live.remove(&id).map(|live| (live.job, end))

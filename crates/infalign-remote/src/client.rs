@@ -1,6 +1,9 @@
 //! A client of one server: its connections, its threads, its limits and the pace it has found.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use serde_json::Value;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -22,6 +25,8 @@ pub struct Client {
     /// Of `runtime`.
     pub(crate) handle: Handle,
     pace: Mutex<Pace>,
+    /// Whether the server ever answered anything.
+    reached: AtomicBool,
     /// Always there until `drop`.
     runtime: Option<Runtime>,
 }
@@ -45,6 +50,7 @@ impl Client {
         Ok(Self {
             wire: Arc::new(Wire::new(endpoint, patience.reply_bytes)?),
             pace: Mutex::new(Pace::new(patience.most_in_flight)),
+            reached: AtomicBool::new(false),
             patience,
             handle: runtime.handle().clone(),
             runtime: Some(runtime),
@@ -74,7 +80,7 @@ impl Client {
     /// # Errors
     /// [`GivenUp`].
     pub fn post(&self, path: &str, body: Value) -> Result<Value, GivenUp> {
-        self.one(Request::post(path, body))
+        self.one(Request::post(path, body), true)
     }
 
     /// Gets a JSON value; with all tries.
@@ -82,13 +88,19 @@ impl Client {
     /// # Errors
     /// [`GivenUp`].
     pub fn get(&self, path: &str) -> Result<Value, GivenUp> {
-        self.one(Request::get(path))
+        self.one(Request::get(path), true)
     }
 
-    fn one(&self, request: Request) -> Result<Value, GivenUp> {
+    /// Gets a page that may not be there, and that is not worth waiting for: every try counts.
+    pub(crate) fn peek(&self, path: &str) -> Result<Value, GivenUp> {
+        self.one(Request::get(path), false)
+    }
+
+    fn one(&self, request: Request, waits: bool) -> Result<Value, GivenUp> {
         let mut answer = None;
-        let done: Result<(), GivenUp> = self.all(
+        let done: Result<(), GivenUp> = self.all_of(
             [request],
+            waits,
             Request::clone,
             |_, value| Ok(value),
             |_, value| {
@@ -97,6 +109,14 @@ impl Client {
             },
         );
         done.map(|()| answer.unwrap_or_default())
+    }
+
+    pub(crate) fn was_reached(&self) -> bool {
+        self.reached.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn reached(&self) {
+        self.reached.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn pace(&self) -> MutexGuard<'_, Pace> {

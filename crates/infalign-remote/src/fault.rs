@@ -2,10 +2,14 @@
 //!
 //! | fault | another try | pushes the pace back |
 //! |---|---|---|
-//! | no connection, cut short, not JSON, a wrong reply | yes | no |
-//! | time-out, status 429, 503, 504 | yes | yes |
-//! | status 408, 425, other 5xx | yes | no |
+//! | no connection, closed without a reply, status 502 | until the deadline | no |
+//! | status 503, 504 | until the deadline | yes |
+//! | time-out, status 429 | yes | yes |
+//! | cut short, not JSON, a wrong reply, status 408, 425, other 5xx | yes | no |
 //! | other statuses, a reply too long | no | no |
+//!
+//! The first two rows tell of a server that is not there: it starts again, which takes minutes where it loads a model. Such tries are not counted.
+//! A host that has never answered may be a mistyped one: until its first reply, a try without a connection counts.
 
 use std::{fmt, time::Duration};
 
@@ -16,6 +20,12 @@ pub enum Fault {
     /// The server was not reached.
     #[error("no connection: {what}")]
     Connection {
+        /// What the system said.
+        what: String,
+    },
+    /// The server closed the connection before a byte of the reply.
+    #[error("the server closed the connection without a reply: {what}")]
+    Gone {
         /// What the system said.
         what: String,
     },
@@ -70,6 +80,24 @@ impl Fault {
             Self::TooLong { .. } => false,
             _ => true,
         }
+    }
+
+    /// Whether nothing that could answer is there, as while a server starts again: worth tries until the deadline. `reached` says whether the
+    /// server ever answered.
+    pub(crate) fn is_absence(&self, reached: bool) -> bool {
+        match self {
+            Self::Connection { .. } | Self::Gone { .. } => reached,
+            Self::Status { status, .. } => matches!(status, 502..=504),
+            _ => false,
+        }
+    }
+
+    /// Whether it came from a server: its status, or its reply.
+    pub(crate) fn is_an_answer(&self) -> bool {
+        !matches!(
+            self,
+            Self::Connection { .. } | Self::Gone { .. } | Self::TimeOut { .. }
+        )
     }
 
     /// Whether the server will answer every other job in the same way: the key, the model or the address is wrong. Not 403, which services also
@@ -199,6 +227,26 @@ mod tests {
         ] {
             let found = (fault.may_pass(), fault.pushes_back(), fault.is_for_all());
             assert_eq!(found, (again, back, all), "{fault}");
+        }
+    }
+
+    #[test]
+    fn what_tells_of_a_server_that_is_not_there() {
+        let what = || "x".to_owned();
+        let refused = Fault::Connection { what: what() };
+        let gone = Fault::Gone { what: what() };
+        for (fault, absent, early) in [
+            (refused, true, false),
+            (gone, true, false),
+            (status(502, ""), true, true),
+            (status(503, ""), true, true),
+            (status(504, ""), true, true),
+            (status(500, ""), false, false),
+            (status(429, ""), false, false),
+            (Fault::CutShort { what: what() }, false, false),
+        ] {
+            let found = (fault.is_absence(true), fault.is_absence(false));
+            assert_eq!(found, (absent, early), "{fault}");
         }
     }
 

@@ -15,7 +15,8 @@ pub struct Patience {
     pub deadline: Duration,
     /// For one request, from connecting to the last byte of the reply; from 1 ms to a year.
     pub time_out: Duration,
-    /// Of a job, the first included; at least 1.
+    /// Of a job, the first included; at least 1. Not counted are those that found no server (no connection, 502, 503, 504), once it has answered
+    /// anything: they go on until the deadline.
     pub tries: u32,
     /// The most requests under way at once, per call; at least 1. How many there are adapts to the server.
     pub most_in_flight: usize,

@@ -18,6 +18,10 @@ mod spec;
 #[cfg(test)]
 mod testing;
 
+use std::borrow::Cow;
+
+use infalign_data::{Message, transcript};
+
 pub use dialect::{DIALECTS, Dialect, Dress};
 pub use error::{Error, Refusal, Result};
 pub use judge::{
@@ -33,10 +37,24 @@ pub use spec::RemoteRewardSpec;
 pub struct Asked<'a> {
     /// Names the prompt; messages say it.
     pub prompt_id: &'a str,
-    /// The prompt's text, as the policy saw it.
+    /// The prompt's text, as the policy saw it; of a conversation whose template only a server knows, what stands before a response in plain
+    /// words ([`infalign_data::Turns::before_response`]).
     pub prompt: &'a str,
+    /// The prompt's turns, where it is a conversation.
+    pub messages: Option<&'a [Message]>,
     /// What the policy wrote after it.
     pub response: &'a str,
     /// The right answer, where the prompt has one.
     pub answer: Option<&'a str>,
+}
+
+impl<'a> Asked<'a> {
+    /// The prompt for a reader: a conversation turn by turn, without the marks of a template; else the prompt's text.
+    #[must_use]
+    pub fn shown(&self) -> Cow<'a, str> {
+        match self.messages {
+            Some(messages) => Cow::Owned(transcript(messages)),
+            None => Cow::Borrowed(self.prompt),
+        }
+    }
 }

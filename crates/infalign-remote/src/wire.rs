@@ -200,9 +200,29 @@ fn unsent(error: &reqwest::Error) -> Fault {
     let what = deepest(error);
     if error.is_connect() {
         Fault::Connection { what }
+    } else if closed(error) || what.starts_with(CLOSED) {
+        Fault::Gone { what }
     } else {
         Fault::CutShort { what }
     }
+}
+
+/// What the HTTP library says of a connection that ends where a reply should begin.
+const CLOSED: &str = "connection closed before message completed";
+
+/// Whether the other side ended the connection.
+fn closed(error: &reqwest::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let io = inner.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|e| matches!(e.kind(), BrokenPipe | ConnectionAborted | ConnectionReset))
+        {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
 }
 
 /// The cause of causes: what is above it says only that a request failed, and to which address.

@@ -181,6 +181,7 @@ fn rewards_are_the_models_own_numbers_by_every_way() {
     let asked = |response| Asked {
         prompt_id: "p",
         prompt: "the cat ",
+        messages: None,
         response,
         answer: None,
     };

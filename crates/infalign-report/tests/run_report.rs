@@ -152,6 +152,41 @@ fn duels_and_votes_are_shown() {
 }
 
 #[test]
+fn verdicts_on_texts_are_shown() {
+    let mut run = small();
+    let policy = run.evaluation.policies[0].name.clone();
+    let best = "best-of:2".parse().unwrap();
+    let outcomes = infalign::evaluation::Outcomes {
+        wins: 2,
+        losses: 0,
+        ties: 1,
+        inconsistent: 1,
+        unparsed: 2,
+    };
+    let shares = [
+        vec![Some(1.0), Some(1.0)],
+        vec![Some(0.5), Some(0.5)],
+        vec![None, None],
+    ];
+    let named = (policy.as_str(), &best, "judge:http://h#<m>");
+    let found = infalign::evaluation::Pairwise::new(named, &shares, outcomes).unwrap();
+    assert!(!page(&run).contains("id=\"pairwise\""));
+    run.evaluation.pairwise = vec![found];
+    let text = page(&run);
+    well_formed(&text);
+    let words = words(&text);
+    let (_, table) = words.split_once("<h2 id=\"pairwise\">").unwrap();
+    let (table, _) = table.split_once("<h2").unwrap();
+    assert_eq!(table.matches("<tr><th scope=\"row\">").count(), 1);
+    let cells = "<td>6</td><td>1</td><td>1</td><td>2</td><td>1</td></tr>";
+    assert!(table.contains(cells), "{table}");
+    assert!(
+        table.contains("<td>75.0% ") && table.contains("judge:http://h#&"),
+        "{table}"
+    );
+}
+
+#[test]
 fn what_was_designed_for_comes_first_and_plain_sampling_last() {
     let text = page(&small());
     let at = |title: &str| text.find(title).unwrap();

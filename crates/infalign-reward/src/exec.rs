@@ -1,7 +1,8 @@
 //! `exec:COMMAND`: a long-lived program of the user's, in any language, that gives the rewards.
 //!
 //! ```text
-//! to its standard input,   one line each:  {"id": 17, "prompt_id": "p3", "prompt": "…", "response": "…", "answer": "…" or null}
+//! to its standard input,   one line each:  {"id": 17, "prompt_id": "p3", "prompt": "…", "messages": [{"role": "…", "content": "…"}, …] or null,
+//!                                           "response": "…", "answer": "…" or null}
 //! from its standard output, one line each: {"reward": 0.25}  or  {"id": 17, "reward": 0.25}  or  0.25
 //! ```
 //!
@@ -26,7 +27,7 @@ mod reply;
 
 use std::time::Duration;
 
-use infalign_data::Fingerprint;
+use infalign_data::{Fingerprint, Message};
 use serde::Serialize;
 
 use crate::{Asked, Entry, Error, RawReward, Result, Reward, checked};
@@ -80,6 +81,7 @@ struct Request<'a> {
     id: u64,
     prompt_id: &'a str,
     prompt: &'a str,
+    messages: Option<&'a [Message]>,
     response: &'a str,
     answer: Option<&'a str>,
 }
@@ -179,6 +181,7 @@ impl ExecReward {
                 id: self.rewarded + row as u64,
                 prompt_id: a.prompt_id,
                 prompt: a.prompt,
+                messages: a.messages,
                 response: a.response,
                 answer: a.answer,
             };

@@ -30,7 +30,7 @@ pub use length::LengthReward;
 pub use lexicon::{LexiconReward, Over};
 pub use model::{Dress, ModelReward, Reading, check_head, model_files};
 pub use pattern::PatternReward;
-pub use remote::{JudgeReward, RemoteOpening, ServerReward};
+pub use remote::{JudgeReward, RemoteOpening, ServerReward, open_judge};
 pub use reward::{Asked, RawReward, Reward, checked};
 pub use spec::{Entry, Opening, REGISTRY, RewardSpec};
 pub use sum::{SumReward, Term};

@@ -71,7 +71,12 @@ impl Reward for ModelReward {
         let mut sequences = Vec::with_capacity(asked.len());
         for (row, a) in asked.iter().enumerate() {
             let text = |text: &str| Turns::Text(text.to_owned());
-            let tokens = self.reading.tokens(&text(a.prompt), &text(a.response));
+            // A template puts its own marks around the turns; without one the model reads what the policy saw.
+            let prompt = match a.messages {
+                Some(messages) if self.reading.has_template() => Turns::Messages(messages.to_vec()),
+                _ => text(a.prompt),
+            };
+            let tokens = self.reading.tokens(&prompt, &text(a.response));
             sequences.push(tokens.map_err(|why| Error::Row {
                 reward: self.name.clone(),
                 row,

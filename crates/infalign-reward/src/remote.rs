@@ -2,13 +2,11 @@
 //!
 //! What is spoken with them is the crate `infalign-remote`'s; a judge's verdicts are kept in a folder, so that no text is paid for twice.
 
-use std::path::PathBuf;
-
 use infalign_remote::{
     Key, Patience,
     reward::{
         Asked as Sent, DIALECTS, Judge, JudgeOptions, JudgeSpec, Probe, RemoteReward,
-        RemoteRewardSpec, Rubric,
+        RemoteRewardSpec,
     },
 };
 
@@ -33,10 +31,8 @@ pub(crate) const JUDGE: Entry = Entry {
 pub struct RemoteOpening {
     /// How long, how often, how many at a time.
     pub patience: Patience,
-    /// A judge's rubric; `None` for the built-in one.
-    pub rubric: Option<PathBuf>,
-    /// The folder that keeps a judge's verdicts; `None` keeps them in memory.
-    pub verdicts: Option<PathBuf>,
+    /// What judges are told, how they are sampled, and the folder that keeps their verdicts.
+    pub judge: JudgeOptions,
 }
 
 pub(crate) fn is_judge(text: &str) -> bool {
@@ -58,6 +54,7 @@ fn sent<'a>(asked: &[Asked<'a>]) -> Vec<Sent<'a>> {
     let one = |a: &Asked<'a>| Sent {
         prompt_id: a.prompt_id,
         prompt: a.prompt,
+        messages: a.messages,
         response: a.response,
         answer: a.answer,
     };
@@ -104,24 +101,12 @@ impl Reward for ServerReward {
 pub struct JudgeReward(Judge);
 
 impl JudgeReward {
-    /// Reads the rubric and the verdicts that are there.
+    /// Reads the verdicts that are there.
     ///
     /// # Errors
-    /// A rubric that cannot be used, a folder of verdicts that cannot be read, a server that does not answer.
+    /// As [`open_judge`].
     pub fn open(spec: &JudgeSpec, with: &RemoteOpening) -> Result<Self> {
-        let mut options = JudgeOptions {
-            cache: with.verdicts.clone(),
-            ..JudgeOptions::default()
-        };
-        if let Some(path) = &with.rubric {
-            options.rubric = Rubric::from_file(path)?;
-        }
-        Ok(Self(Judge::open(
-            spec,
-            key()?,
-            with.patience.clone(),
-            options,
-        )?))
+        open_judge(spec, with).map(Self)
     }
 }
 
@@ -138,6 +123,15 @@ impl Reward for JudgeReward {
     fn identity(&self) -> String {
         self.0.identity()
     }
+}
+
+/// A judge that rates and compares, with the key and options that rewards are asked with.
+///
+/// # Errors
+/// Options out of range, a folder of verdicts that cannot be read, a server that does not answer.
+pub fn open_judge(spec: &JudgeSpec, with: &RemoteOpening) -> Result<Judge> {
+    let (patience, options) = (with.patience.clone(), with.judge.clone());
+    Ok(Judge::open(spec, key()?, patience, options)?)
 }
 
 fn key() -> Result<Option<Key>> {

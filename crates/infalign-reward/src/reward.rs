@@ -1,5 +1,6 @@
 //! The seam: what a reward is asked, and what it answers.
 
+use infalign_data::Message;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -15,8 +16,11 @@ pub struct RawReward(pub f32);
 pub struct Asked<'a> {
     /// Names the prompt; messages say it.
     pub prompt_id: &'a str,
-    /// The prompt's text, as the policy saw it.
+    /// The prompt's text, as the policy saw it; of a conversation whose template only a server knows, what stands before a response in plain
+    /// words ([`infalign_data::Turns::before_response`]).
     pub prompt: &'a str,
+    /// The prompt's turns, where it is a conversation: rewards with a chat template, and readers, take these.
+    pub messages: Option<&'a [Message]>,
     /// What the policy wrote after it.
     pub response: &'a str,
     /// The right answer, where the prompt has one.
@@ -88,6 +92,7 @@ pub(crate) mod testing {
         Asked {
             prompt_id: "p1",
             prompt: "Say:",
+            messages: None,
             response,
             answer,
         }

@@ -9,7 +9,7 @@ use std::{
 
 use infalign_lm::Device;
 use infalign_remote::reward::{JudgeSpec, RemoteRewardSpec};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::Serialize;
 
 use crate::{
     AnswerReward, Dress, ExecLimits, ExecReward, JudgeReward, LengthReward, LexiconReward,
@@ -135,6 +135,26 @@ impl RewardSpec {
         })
     }
 
+    /// Whether it is a judge, or a sum with one.
+    #[must_use]
+    pub fn has_judge(&self) -> bool {
+        match self {
+            Self::Judge(_) => true,
+            Self::Sum(terms) => terms.iter().any(|term| term.reward.has_judge()),
+            _ => false,
+        }
+    }
+
+    /// Whether it is behind HTTP, or a sum with a part that is.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        match self {
+            Self::Judge(_) | Self::Server(_) => true,
+            Self::Sum(terms) => terms.iter().any(|term| term.reward.is_remote()),
+            _ => false,
+        }
+    }
+
     /// With files and folders that are not absolute taken as lying in `directory`. Commands stay as they are.
     #[must_use]
     pub fn within(&self, directory: &Path) -> Self {
@@ -206,15 +226,4 @@ impl fmt::Display for RewardSpec {
     }
 }
 
-impl Serialize for RewardSpec {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for RewardSpec {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
-    }
-}
+infalign_data::serde_as_text!(RewardSpec);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, ValueEnum};
 
-use super::{Format, machine::Machine};
+use super::{Format, Judging, machine::Machine};
 
 /// The heading of the flags that go with a server.
 const SERVER: &str = "Server";
@@ -124,6 +124,7 @@ pub(crate) struct Sample {
   infalign score --model reward-model --data rollouts.jsonl > rewards.jsonl
   infalign score --policy http://localhost:8000 --data rollouts.jsonl
   infalign score --reward 'lexicon:valences.tsv' --data alpaca-outputs.json --out rewarded.parquet
+  infalign score --reward 'judge:http://localhost:8000#Qwen/Qwen3-8B' --rubric rubric.txt --data outputs.jsonl --out rated.parquet
   infalign run --rollouts rewards.jsonl")]
 #[command(group = ArgGroup::new("by").required(true).args(["model", "policy", "reward"]))]
 pub(crate) struct Score {
@@ -164,6 +165,8 @@ pub(crate) struct Score {
     pub(crate) per_token: bool,
     #[command(flatten)]
     pub(crate) dress: Dress,
+    #[command(flatten)]
+    pub(crate) judging: Judging,
     /// How to print. Default: a table on a terminal, else JSON lines.
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,

@@ -1,8 +1,8 @@
 //! Flags of the commands that work on loose files: rewards, samples, verdicts, without a configuration or a model.
 
-use std::path::PathBuf;
+use std::{num::NonZero, path::PathBuf};
 
-use super::{Columns, Stage};
+use super::{Columns, Judging, Stage};
 
 /// The heading of the flags that go with `--rewards`.
 const REWARDS: &str = "Rewards alone";
@@ -65,6 +65,7 @@ const FILES: &str = "Files of samples or verdicts";
   infalign evaluate --samples ours.jsonl --base base.jsonl
   infalign evaluate --samples dpo=dpo.parquet --samples rloo=rloo.parquet --base sft.parquet --judge model:rm --judge length --out compared
   infalign evaluate --samples ours.jsonl --base base.jsonl --judge model:safety --procedure worst-of:8 --threshold 0
+  infalign evaluate --samples ours.jsonl --base base.jsonl --judge model:rm --compare 'judge:http://localhost:8000#Qwen/Qwen3-8B' --out compared
   infalign evaluate --verdicts annotations.json --format json")]
 pub(crate) struct Evaluate {
     #[command(flatten)]
@@ -81,6 +82,17 @@ pub(crate) struct Evaluate {
     /// A reward that judges, the first also selects; `recorded` are the rewards in the files. May be given several times. Default: recorded.
     #[arg(long = "judge", value_name = "REWARD", requires = "samples", help_heading = FILES)]
     pub(crate) judges: Vec<String>,
+    /// A judge (`judge:http://…`) that compares what each policy and the base output, text against text, in both orders; may be given several times.
+    #[arg(long, value_name = "JUDGE", requires = "samples", help_heading = FILES)]
+    pub(crate) compare: Vec<String>,
+    /// The most pairs of a prompt that it compares under a procedure; each takes N responses of both sides. Default: 1.
+    #[arg(long, value_name = "N", requires = "compare", help_heading = FILES)]
+    pub(crate) compare_pairs: Option<NonZero<usize>>,
+    /// What it is asked: a file with {prompt}, {response_a} and {response_b} in it. Default: a rubric that comes along.
+    #[arg(long, value_name = "FILE", requires = "compare", help_heading = FILES)]
+    pub(crate) pair_rubric: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) judging: Judging,
     /// What deployment does; may be given several times. Default: standard, best-of and worst-of for every --n.
     #[arg(long = "procedure", value_name = "P", requires = "samples", help_heading = FILES)]
     pub(crate) procedures: Vec<String>,

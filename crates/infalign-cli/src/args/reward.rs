@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Subcommand};
 
-use super::{Format, language::Dress, machine::Machine, training::Decay};
+use super::{Format, Judging, language::Dress, machine::Machine, training::Decay};
 
 /// Reward models: trained on preferences, and judged by them.
 #[derive(Debug, clap::Args)]
@@ -169,7 +169,7 @@ pub(crate) struct RewardEval {
     /// A reward model's folder.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) model: Option<PathBuf>,
-    /// Any other reward: length, lexicon:FILE, regex:PATTERN, exec:COMMAND, sums of them.
+    /// Any other reward: length, lexicon:FILE, regex:PATTERN, exec:COMMAND, a server (vllm:http://…), judge:http://…, sums of them.
     #[arg(long, value_name = "REWARD", conflicts_with_all = ["eos", "chat", "raw"])]
     pub(crate) reward: Option<String>,
     /// Preferences.
@@ -180,6 +180,8 @@ pub(crate) struct RewardEval {
     pub(crate) eos: bool,
     #[command(flatten)]
     pub(crate) dress: Dress,
+    #[command(flatten)]
+    pub(crate) judging: Judging,
     /// Leaves pairs out that cannot be used, and counts them, instead of stopping at the first.
     #[arg(long)]
     pub(crate) skip_bad_rows: bool,

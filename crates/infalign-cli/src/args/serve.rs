@@ -4,7 +4,7 @@ use std::{net::SocketAddr, num::NonZero, path::PathBuf};
 
 use clap::{ArgGroup, ValueEnum};
 
-use super::{Machine, Place};
+use super::{Judging, Machine, Place};
 
 const LOOSE: &str = "Without a run";
 const NETWORK: &str = "Network";
@@ -41,6 +41,8 @@ pub(crate) struct Serve {
     /// Prompts with their ids, so that a text is known by its prompt: .jsonl, .json, .txt.
     #[arg(long, value_name = "FILE", requires = "calibration", help_heading = LOOSE)]
     pub(crate) prompts: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) judging: Judging,
     /// What becomes of a prompt that was never calibrated.
     #[arg(long, value_enum, default_value_t = Unknown::Error)]
     pub(crate) unknown: Unknown,

@@ -4,6 +4,7 @@ mod matched;
 mod samples;
 mod verdicts;
 
+use super::judging::Judges;
 use crate::{
     args::Evaluate,
     error::{Error, Result},
@@ -23,6 +24,7 @@ pub(super) fn run(args: &Evaluate) -> Result<()> {
     if args.verdicts.is_empty() {
         samples::run(args)
     } else {
+        args.judging.check(Judges::default())?;
         verdicts::run(args)
     }
 }

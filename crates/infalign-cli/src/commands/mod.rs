@@ -6,6 +6,7 @@ mod data;
 mod design;
 mod devices;
 mod evaluate;
+mod judging;
 mod list;
 mod pretrain;
 mod report;
@@ -41,6 +42,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
             run::stage(&args.stage, &[], Until::Distill(resample))
         }
         Command::Evaluate(args) if args.samples.is_empty() && args.verdicts.is_empty() => {
+            args.judging.check(judging::Judges::default())?;
             run::stage(&args.stage, &args.trained, Until::Evaluation)
         }
         Command::Evaluate(args) => evaluate::run(&args),

@@ -1,6 +1,6 @@
 //! Responses of data files under rewards: what `score --reward` and `evaluate --samples` share.
 
-use infalign_data::{Message, SampledPrompt, Turns};
+use infalign_data::{SampledPrompt, Turns, transcript};
 use infalign_reward::{Asked, Reward};
 
 use crate::error::Result;
@@ -10,7 +10,11 @@ const TOGETHER: usize = 1024;
 
 /// Raw rewards of all responses, one list per prompt.
 pub(super) fn rewards(reward: &mut dyn Reward, prompts: &[SampledPrompt]) -> Result<Vec<Vec<f32>>> {
-    let texts: Vec<String> = prompts.iter().map(|p| text(p.prompt.as_ref())).collect();
+    let before = |p: &SampledPrompt| p.prompt.as_ref().map(Turns::before_response);
+    let texts: Vec<String> = prompts
+        .iter()
+        .map(|p| before(p).unwrap_or_default())
+        .collect();
     let asked: Vec<Asked<'_>> = prompts
         .iter()
         .zip(&texts)
@@ -18,6 +22,7 @@ pub(super) fn rewards(reward: &mut dyn Reward, prompts: &[SampledPrompt]) -> Res
             prompt.responses.iter().map(move |response| Asked {
                 prompt_id: &prompt.id,
                 prompt: text,
+                messages: prompt.prompt.as_ref().and_then(Turns::messages),
                 response: &response.text,
                 answer: prompt.answer.as_deref(),
             })
@@ -39,12 +44,6 @@ pub(super) fn text(prompt: Option<&Turns>) -> String {
     match prompt {
         None => String::new(),
         Some(Turns::Text(text)) => text.clone(),
-        Some(Turns::Messages(messages)) => match messages.as_slice() {
-            [only] => only.content.clone(),
-            all => {
-                let told = |m: &Message| format!("{}: {}", m.role, m.content);
-                all.iter().map(told).collect::<Vec<_>>().join("\n\n")
-            }
-        },
+        Some(Turns::Messages(messages)) => transcript(messages),
     }
 }

@@ -13,6 +13,7 @@ use infalign_lm::{Adapter, Decoder, Folder, Head, Scored, Sequence, score};
 use infalign_reward::RewardSpec;
 use serde::Serialize;
 
+use super::judging::Judges;
 use crate::{
     args::{Format, Score},
     error::{Error, Result},
@@ -73,6 +74,9 @@ struct Each {
 }
 
 pub(super) fn run(args: &Score) -> Result<()> {
+    if args.reward.is_none() {
+        args.judging.check(Judges::default())?;
+    }
     let device = machine::open(&args.machine)?;
     let format = args.format.unwrap_or(if stdout().is_terminal() {
         Format::Text

@@ -5,7 +5,7 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use infalign::{Transform, TransformSpec};
 use infalign_data::{Lookup, Turns, read_calibration, read_prompts};
 use infalign_lm::Device;
-use infalign_pipeline::{BaseDraws, Calibrated, config};
+use infalign_pipeline::{BaseDraws, Calibrated, Wording, config};
 use infalign_reward::{Asked, Opening, Reward, RewardSpec};
 use infalign_serve::{
     Batching, KnownPrompt, Labels, Limits, Line, Parts, Rewarder, Roller, Settings, Tls, Tokens,
@@ -13,6 +13,7 @@ use infalign_serve::{
 };
 use infalign_train::Interrupt;
 
+use super::judging::Judges;
 use crate::{
     args::{Label, Serve, UnknownPrompts},
     error::{Error, Result},
@@ -21,34 +22,43 @@ use crate::{
 
 const TOKEN: &str = "INFALIGN_SERVE_TOKEN";
 
-/// A reward of ours behind the service's seam. The service hands over messages; a reward reads the text that the policy saw.
-struct OfReward(Box<dyn Reward>);
+/// A reward of ours behind the service's seam. The service hands over messages; a reward gets them, and the text that the policy saw.
+struct OfReward {
+    reward: Box<dyn Reward>,
+    /// What a run's policy sees of a prompt; without one, what stands before a response in plain words.
+    wording: Option<Wording>,
+}
+
+impl OfReward {
+    fn text(&self, id: &str, prompt: &Turns) -> Result<String, String> {
+        match &self.wording {
+            Some(wording) => wording.text(id, prompt).map_err(|e| e.to_string()),
+            None => Ok(prompt.before_response()),
+        }
+    }
+}
 
 impl Rewarder for OfReward {
     fn raw(&mut self, asked: &[infalign_serve::Asked]) -> Result<Vec<f32>, String> {
+        let texts = asked.iter().map(|a| self.text(&a.prompt_id, &a.prompt));
+        let texts = texts.collect::<Result<Vec<_>, _>>()?;
         let asked: Vec<Asked<'_>> = asked
             .iter()
-            .map(|a| Asked {
+            .zip(&texts)
+            .map(|(a, text)| Asked {
                 prompt_id: &a.prompt_id,
-                prompt: text(&a.prompt),
+                prompt: text,
+                messages: a.prompt.messages(),
                 response: &a.response,
                 answer: a.answer.as_deref(),
             })
             .collect();
-        let found = self.0.rewards(&asked).map_err(|e| e.to_string())?;
+        let found = self.reward.rewards(&asked).map_err(|e| e.to_string())?;
         Ok(found.into_iter().map(|r| r.0).collect())
     }
 
     fn name(&self) -> &str {
-        self.0.name()
-    }
-}
-
-/// A prompt's text; of messages the last one's.
-fn text(prompt: &Turns) -> &str {
-    match prompt {
-        Turns::Text(text) => text,
-        Turns::Messages(messages) => messages.last().map_or("", |m| &m.content),
+        self.reward.name()
     }
 }
 
@@ -177,12 +187,20 @@ fn loose(args: &Serve, table: &Path, settings: &mut Settings, device: Device) ->
         }
     }
     let spec = args.reward.as_ref().map(|r| r.parse::<RewardSpec>());
-    let reward = spec.transpose()?.map(|spec| {
+    let spec = spec.transpose()?;
+    let judges = Judges {
+        rate: spec.as_ref().is_some_and(RewardSpec::has_judge),
+        compare: false,
+    };
+    let asking = Opening {
+        remote: args.judging.asking(judges, None, None)?,
+        ..Opening::new(device)
+    };
+    let reward = spec.map(|spec| {
         opening(move || {
-            let reward = spec
-                .open(&Opening::new(device))
-                .map_err(|e| e.to_string())?;
-            Ok(Box::new(OfReward(reward)) as Box<dyn Rewarder>)
+            let reward = spec.open(&asking).map_err(|e| e.to_string())?;
+            let wording = None;
+            Ok(Box::new(OfReward { reward, wording }) as Box<dyn Rewarder>)
         })
     });
     Ok(Parts {
@@ -200,6 +218,14 @@ fn loose(args: &Serve, table: &Path, settings: &mut Settings, device: Device) ->
 
 /// A run's calibration, reward and base, and the Φ of one of its policies.
 fn of_run(args: &Serve, settings: &mut Settings, device: Device) -> Result<Parts> {
+    if args.judging.rubric.is_some()
+        || args.judging.scale.is_some()
+        || args.judging.keep_verdicts.is_some()
+    {
+        return Err(Error::Usage(
+            "--rubric, --scale and --keep-verdicts are of --reward: a run says in its configuration what judges are told ([judge]), and keeps their verdicts".to_owned(),
+        ));
+    }
     let mut config = config::read(args.config.as_deref(), &args.place.set)?;
     if let Some(seed) = args.place.seed {
         config.seed = seed;
@@ -221,7 +247,8 @@ fn of_run(args: &Serve, settings: &mut Settings, device: Device) -> Result<Parts
     let reward = opening(move || {
         let (run, config) = &*of_reward;
         let reward = run.reward(config, &on).map_err(|e| e.to_string())?;
-        Ok(Box::new(OfReward(reward)) as Box<dyn Rewarder>)
+        let wording = Some(run.wording(config).map_err(|e| e.to_string())?);
+        Ok(Box::new(OfReward { reward, wording }) as Box<dyn Rewarder>)
     });
     let unknown = match args.unknown {
         UnknownPrompts::Error => Unknown::Error,

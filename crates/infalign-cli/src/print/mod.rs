@@ -1,6 +1,7 @@
 //! Everything that the program says: results on standard output, the rest on standard error. Colours only where a terminal shows them.
 
 mod design;
+mod pairwise;
 mod recorded;
 mod table;
 
@@ -16,6 +17,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 pub(crate) use design::design;
+pub(crate) use pairwise::pairwise;
 pub(crate) use recorded::recorded;
 pub(crate) use table::Table;
 

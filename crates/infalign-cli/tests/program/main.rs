@@ -11,6 +11,7 @@ mod folder;
 mod help;
 mod interrupted;
 mod invariance;
+mod judges;
 mod killed;
 mod levels;
 mod lists;

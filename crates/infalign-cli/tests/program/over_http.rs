@@ -19,7 +19,7 @@ use super::{
 };
 
 /// A run whose base is at `url`.
-fn configuration(url: &str, trainer: &str) -> String {
+pub(crate) fn configuration(url: &str, trainer: &str) -> String {
     format!(
         r#"
 [policy]
@@ -61,12 +61,12 @@ shown = 1
     )
 }
 
-fn prompts() -> String {
+pub(crate) fn prompts() -> String {
     let line = |n| json!({"prompt_id": format!("q{n}"), "prompt": format!("Prompt number {n}")});
     (0..7).map(|n| line(n).to_string() + "\n").collect()
 }
 
-fn begun(url: &str, trainer: &str) -> Folder {
+pub(crate) fn begun(url: &str, trainer: &str) -> Folder {
     let folder = Folder::new();
     folder.write("p.jsonl", &prompts());
     folder.write("far.toml", &configuration(url, trainer));
@@ -333,10 +333,10 @@ fn with(act: Act, value: f64) -> Act {
 }
 
 /// The service, ended with the test.
-struct Service(Child, String);
+pub(crate) struct Service(Child, String);
 
 impl Service {
-    fn start(folder: &Folder, args: &[&str]) -> Self {
+    pub(crate) fn start(folder: &Folder, args: &[&str]) -> Self {
         let mut all = vec!["serve", "--listen", "127.0.0.1:0"];
         all.extend(args);
         let mut child = folder.command(&all).stderr(Stdio::piped()).spawn().unwrap();
@@ -351,7 +351,7 @@ impl Service {
     }
 
     /// The answer, once the reward is open.
-    fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         (0..200)
             .map(|_| self.ask(path, body))
             .find(|(status, _)| {

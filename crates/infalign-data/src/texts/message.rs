@@ -50,6 +50,26 @@ impl Turns {
         }
     }
 
+    /// The messages, where it is a conversation.
+    #[must_use]
+    pub fn messages(&self) -> Option<&[Message]> {
+        match self {
+            Self::Text(_) => None,
+            Self::Messages(messages) => Some(messages),
+        }
+    }
+
+    /// What stands before a response where no template makes a text of the conversation: the text; of a single turn what it says; of several
+    /// their [`transcript`], and the word that a response follows.
+    #[must_use]
+    pub fn before_response(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Messages(messages) if messages.len() < 2 => transcript(messages),
+            Self::Messages(messages) => format!("{}\n\nAssistant: ", transcript(messages)),
+        }
+    }
+
     /// As messages; a text becomes one message of `role`.
     pub(crate) fn into_messages(self, role: &str) -> Vec<Message> {
         match self {
@@ -60,6 +80,26 @@ impl Turns {
             }],
         }
     }
+}
+
+/// A conversation in plain words: `User: …`, a blank line, `Assistant: …`. Of a single turn, what it says.
+#[must_use]
+pub fn transcript(messages: &[Message]) -> String {
+    if let [only] = messages {
+        return only.content.clone();
+    }
+    let told = |message: &Message| {
+        let mut role = message.role.chars();
+        let first = role.next().map(|c| c.to_uppercase().to_string());
+        format!(
+            "{}{}: {}",
+            first.unwrap_or_default(),
+            role.as_str(),
+            message.content
+        )
+    };
+    let turns: Vec<String> = messages.iter().map(told).collect();
+    turns.join("\n\n")
 }
 
 /// The messages of a list that must hold some.
@@ -165,5 +205,40 @@ pub(crate) fn wrong_type(
         column: column.to_owned(),
         found,
         expected,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(all: &[(&str, &str)]) -> Turns {
+        let message = |&(role, content): &(&str, &str)| Message {
+            role: role.to_owned(),
+            content: content.to_owned(),
+        };
+        Turns::Messages(all.iter().map(message).collect())
+    }
+
+    #[test]
+    fn conversations_in_plain_words() {
+        let all = said(&[
+            ("system", "Be short."),
+            ("user", "Hi"),
+            ("assistant", "Yes?"),
+            ("user", "Why\n\nnot?"),
+        ]);
+        let told = "System: Be short.\n\nUser: Hi\n\nAssistant: Yes?\n\nUser: Why\n\nnot?";
+        assert_eq!(transcript(all.messages().unwrap_or_default()), told);
+        assert_eq!(all.before_response(), format!("{told}\n\nAssistant: "));
+        // One turn is that turn, as if it had been a text.
+        let one = said(&[("user", "User: Hi")]);
+        assert_eq!(one.before_response(), "User: Hi");
+        let text = Turns::Text("Hi".to_owned());
+        assert_eq!(
+            (text.messages(), text.before_response()),
+            (None, "Hi".to_owned())
+        );
+        assert_eq!(transcript(&[]), "");
     }
 }

@@ -24,7 +24,7 @@ pub use conversations::{BadRows, Example, Examples, OnBadRow, read_examples, rea
 pub use documents::{
     DOCUMENT_SEPARATOR, Document, DocumentOptions, Documents, read_documents, read_documents_from,
 };
-pub use message::{Message, Turns};
+pub use message::{Message, Turns, transcript};
 pub use prompts::{
     PromptRow, Prompts, Scoring, ScoringRow, read_prompts, read_prompts_from, read_scoring,
     read_scoring_from,

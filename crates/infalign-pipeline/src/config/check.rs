@@ -3,11 +3,15 @@
 use std::{fmt::Display, str::FromStr};
 
 use infalign::{ProcedureSpec, TransformSpec, evaluation::Deployed};
+use infalign_remote::reward::{Error as RemoteError, JudgeSpec};
 use infalign_reward::{FinalAnswer, RewardSpec};
 use infalign_train::rl::ObjectiveSpec;
 
 use super::{Config, FIT, GOLD, TAVERN, Trainer};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    stages::evaluate::executed,
+};
 
 /// The forms of the reward beside transforms.
 pub(crate) const RAW: &str = "raw";
@@ -117,6 +121,7 @@ impl Config {
         self.check_training(at)?;
         self.check_procedures(at)?;
         self.check_rewards(at)?;
+        self.check_judges(at)?;
         let fit = &self.reward.fit;
         at.expect(
             fit.preferences != TAVERN || self.prompts.file == TAVERN || !self.fits(),
@@ -290,6 +295,41 @@ impl Config {
             )?;
         }
         Ok(())
+    }
+
+    /// What judges are told, and that those who compare are judges.
+    fn check_judges(&self, at: &Place<'_>) -> Result<()> {
+        self.judge.sampling().validate().map_err(|e| match e {
+            RemoteError::Setting {
+                field,
+                found,
+                allowed,
+            } => at.refused(format!("judge.{field} is {found}; expected {allowed}")),
+            other => at.refused(format!("judge: {other}")),
+        })?;
+        let e = &self.evaluate;
+        for (number, judge) in e.compare.iter().enumerate() {
+            at.parsed::<JudgeSpec>("evaluate.compare", judge)?;
+            at.expect(
+                !e.compare[..number].contains(judge),
+                "evaluate.compare",
+                judge,
+                "each judge once",
+            )?;
+        }
+        at.expect(
+            e.compare_pairs > 0,
+            "evaluate.compare_pairs",
+            &e.compare_pairs,
+            "at least 1",
+        )?;
+        let compared = executed(self)?.iter().any(Deployed::is_one_order);
+        at.expect(
+            e.compare.is_empty() || compared,
+            "evaluate.compare",
+            &"given",
+            "a procedure that outputs one order statistic (standard, best-of:N, worst-of:N, order:J/N) beside it: a judge compares what such a procedure outputs",
+        )
     }
 
     /// What would else be known only when everything before training is done.

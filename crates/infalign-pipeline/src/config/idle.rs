@@ -49,8 +49,13 @@ fn rules(config: &Config) -> Vec<Rule> {
         why,
         remedy,
     };
+    const JUDGE: &str =
+        "leave it out, or name judge:http://… as reward.train_on or among reward.judges";
     const OBJECTIVE: &str = "leave it out, or choose rloo, ppo or grpo as train.objective";
     let handed = t.trainer != Trainer::Infalign;
+    let (judge, remote) = config.asks();
+    let compares = !config.evaluate.compare.is_empty();
+    let policy_served = config.is_served() || handed;
     let others = OURS.iter().map(|key| {
         rule(
             key,
@@ -62,9 +67,57 @@ fn rules(config: &Config) -> Vec<Rule> {
     let mut rules = vec![
         rule(
             "server",
-            !config.is_served() && !handed,
-            "no policy is behind HTTP",
+            !policy_served && !remote && !compares,
+            "neither a policy nor a reward is behind HTTP",
             "leave it out, or give policy.model an address",
+        ),
+        rule(
+            "server.dialect",
+            !policy_served,
+            "no policy is behind HTTP; a reward server's kind stands before its address",
+            "leave it out, or give policy.model an address",
+        ),
+        rule(
+            "server.key",
+            !policy_served,
+            "no policy is behind HTTP; reward servers and judges take the key of INFALIGN_API_KEY",
+            "leave it out, or give policy.model an address",
+        ),
+        rule(
+            "judge",
+            !judge && !compares,
+            "no language model judges",
+            "leave it out, or name judge:http://… as reward.train_on, among reward.judges or in evaluate.compare",
+        ),
+        rule(
+            "judge.pair_rubric",
+            !compares,
+            "no judge compares two responses",
+            "leave it out, or name judge:http://… in evaluate.compare",
+        ),
+        rule(
+            "judge.rubric",
+            !judge,
+            "no reward is a judge; those of evaluate.compare read judge.pair_rubric",
+            JUDGE,
+        ),
+        rule(
+            "judge.scale",
+            !judge,
+            "no reward is a judge; those of evaluate.compare give no ratings",
+            JUDGE,
+        ),
+        rule(
+            "judge.draws",
+            !judge,
+            "no reward is a judge; those of evaluate.compare are asked once in each order",
+            JUDGE,
+        ),
+        rule(
+            "evaluate.compare_pairs",
+            !compares,
+            "no judge compares two responses",
+            "leave it out, or name judge:http://… in evaluate.compare",
         ),
         rule(
             "policy.weights",
@@ -266,6 +319,55 @@ mod tests {
             ("", "train.brake=2.0", "train.beta=0.1", "train.gain=0.1"),
             ("", "train.land=true", "train.beta=0.1", "train.gain=0.1"),
             ("", "server.in_flight=4", "train.trainer=infalign", ""),
+            (
+                "",
+                "server.deadline=60.0",
+                "reward.judges=[]",
+                "reward.judges=[\"vllm:http://h\"]",
+            ),
+            ("", "server.key=K", "reward.judges=[\"vllm:http://h\"]", ""),
+            (
+                "",
+                "server.dialect=vllm",
+                "reward.judges=[\"vllm:http://h\"]",
+                "",
+            ),
+            (
+                "",
+                "judge.max_tokens=64",
+                "reward.judges=[\"length\"]",
+                "reward.judges=[\"sum(judge:http://h + 0.1*length)\"]",
+            ),
+            (
+                "",
+                "judge.rubric=r",
+                "evaluate.compare=[\"judge:http://h\"]",
+                "reward.judges=[\"judge:http://h\"]",
+            ),
+            (
+                "",
+                "judge.scale=[0, 5]",
+                "evaluate.compare=[\"judge:http://h\"]",
+                "reward.train_on=judge:http://h",
+            ),
+            (
+                "judge.temperature = 0.5\n",
+                "judge.draws=4",
+                "evaluate.compare=[\"judge:http://h\"]",
+                "reward.judges=[\"judge:http://h\"]",
+            ),
+            (
+                "",
+                "judge.pair_rubric=r",
+                "reward.judges=[\"judge:http://h\"]",
+                "evaluate.compare=[\"judge:http://h\"]",
+            ),
+            (
+                "",
+                "evaluate.compare_pairs=2",
+                "reward.judges=[\"judge:http://h\"]",
+                "evaluate.compare=[\"judge:http://h\"]",
+            ),
             ("", "policy.weights=w", "policy.model=tavern", ""),
             (own, "reward.fit.epochs=3.0", "reward.judges=[]", ""),
             (

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use infalign::{
     estimate::LogProbsOf,
     evaluation::{
-        CalibratedPrompt, Deployed, Evaluation, Judge as Named, LogProbs, Pairs, Planned,
+        CalibratedPrompt, Deployed, Evaluation, Judge as Named, LogProbs, Pairs, Pairwise, Planned,
         PolicySamples, Question, Responses, Samples, TrainedOn, diagnose, evaluate,
     },
 };
@@ -33,10 +33,12 @@ use crate::{
     variants::Variant,
 };
 
+mod pairwise;
 mod question;
 
-use question::{answers, executed};
-pub(crate) use question::{duels, named};
+pub(crate) use pairwise::compared;
+use question::answers;
+pub(crate) use question::{duels, executed, named};
 
 pub(crate) const RESULTS: &str = "eval/results.json";
 const BASE: &str = "base";
@@ -257,6 +259,8 @@ pub(crate) struct Measured<'a> {
     pub(crate) duels: Pairs,
     pub(crate) base: &'a Sampled,
     pub(crate) policies: Vec<(&'a Variant, &'a Sampled, Trained)>,
+    /// What judges that compare two texts said.
+    pub(crate) pairwise: Vec<Pairwise>,
 }
 
 /// Writes `results.json`, and returns it.
@@ -266,7 +270,8 @@ pub(crate) fn measure(dir: &mut RunDir, measured: &Measured<'_>) -> Result<Evalu
         .value("evaluate", &measured.config.evaluate)?
         .value("procedures", &measured.config.design.procedures)?
         .value("seed", &measured.config.seed)?
-        .value("judges", &measured.judges)?;
+        .value("judges", &measured.judges)?
+        .value("pairwise", &measured.pairwise)?;
     for slug in std::iter::once(BASE).chain(measured.policies.iter().map(|p| p.0.slug.as_str())) {
         inputs = inputs.stage(dir, &format!("eval/{slug}"))?;
         for number in 0..measured.judges.len() {
@@ -337,6 +342,7 @@ fn evaluation(measured: &Measured<'_>) -> Result<Evaluation> {
     };
     let mut found = evaluate(&samples, &question)?;
     let planned = planned(measured)?;
+    found.pairwise.clone_from(&measured.pairwise);
     found.diagnostics = diagnose(&samples.calibration, &planned, config.seed)?;
     Ok(found)
 }

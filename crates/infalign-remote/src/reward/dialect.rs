@@ -9,7 +9,7 @@ mod vllm;
 mod vllm_pooling;
 mod vllm_score;
 
-use std::{fmt, ops::Range};
+use std::{borrow::Cow, fmt, ops::Range};
 
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ pub const DIALECTS: &[Dialect] = &[
 pub enum Dress {
     /// As one text, the response right after the prompt.
     Raw,
-    /// As two messages, which the server puts through the model's chat template.
+    /// As messages, the prompt's and the response, which the server puts through the model's chat template.
     Chat,
     /// As two texts, which the server joins as its model wants them.
     Pair,
@@ -103,8 +103,9 @@ impl Ask<'_> {
         self.asked.iter().map(text).collect()
     }
 
-    fn prompts(&self) -> Vec<&str> {
-        self.asked.iter().map(|a| a.prompt).collect()
+    /// The prompts for a model that reads two texts: conversations turn by turn.
+    fn queries(&self) -> Vec<Cow<'_, str>> {
+        self.asked.iter().map(Asked::shown).collect()
     }
 
     fn responses(&self) -> Vec<&str> {
@@ -139,7 +140,7 @@ impl Dialect {
             match batches.last_mut() {
                 Some(batch)
                     if batch.len() < most
-                        && (!self.one_prompt || asked[batch.start].prompt == a.prompt) =>
+                        && (!self.one_prompt || asked[batch.start].shown() == a.shown()) =>
                 {
                     batch.end = row + 1;
                 }

@@ -96,15 +96,20 @@ impl Judge {
         &self.model
     }
 
-    /// Everything that decides its ratings, for fingerprints: the address, the model, and the SHA-256 of rubrics and sampling.
+    /// Everything that decides its ratings, for fingerprints: the address, the model, and the SHA-256 of rubric, scale, draws and sampling.
     #[must_use]
     pub fn identity(&self) -> String {
-        format!(
-            "{} serves {} {}",
-            self.name,
-            self.model,
-            self.options.fingerprint()
-        )
+        self.identified(&self.options.of_ratings())
+    }
+
+    /// Everything that decides its comparisons: the address, the model, and the SHA-256 of the rubric of pairs and sampling.
+    #[must_use]
+    pub fn identity_of_pairs(&self) -> String {
+        self.identified(&self.options.of_pairs())
+    }
+
+    fn identified(&self, options: &str) -> String {
+        format!("{} serves {} {options}", self.name, self.model)
     }
 }
 

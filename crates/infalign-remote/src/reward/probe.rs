@@ -71,6 +71,7 @@ impl Probe {
         [&self.good, &self.bad].map(|response| Asked {
             prompt_id: "of the probe",
             prompt: &self.prompt,
+            messages: None,
             response,
             answer: self.answer.as_deref(),
         })

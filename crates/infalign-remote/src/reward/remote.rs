@@ -194,7 +194,7 @@ impl RemoteReward {
             ..self.spec.clone()
         };
         let served = self.dialect.served.and_then(|(page, pointer)| {
-            let page = self.client.get(page).ok()?;
+            let page = self.client.peek(page).ok()?;
             page.pointer(pointer)?.as_str().map(str::to_owned)
         });
         match served {

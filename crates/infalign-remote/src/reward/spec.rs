@@ -15,8 +15,6 @@ mod address;
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
 pub(super) use address::{Address, kind, nearest};
 
 use super::{DIALECTS, Dialect, Dress, Error, Result};
@@ -168,18 +166,7 @@ impl fmt::Display for RemoteRewardSpec {
     }
 }
 
-impl Serialize for RemoteRewardSpec {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for RemoteRewardSpec {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
-    }
-}
+infalign_data::serde_as_text!(RemoteRewardSpec);
 
 #[cfg(test)]
 mod tests {

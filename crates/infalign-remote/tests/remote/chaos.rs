@@ -148,7 +148,7 @@ fn every_prompt_once_or_listed() {
                     assert!(whole.insert(rollout.prompt_id), "handed over twice");
                 }
                 Err(missing) => {
-                    assert_eq!(missing.given_up.tries, 4);
+                    assert!(missing.given_up.tries >= 4);
                     assert!(listed.insert(missing.prompt_id), "listed twice");
                 }
             }
@@ -158,8 +158,8 @@ fn every_prompt_once_or_listed() {
     let took = start.elapsed();
     assert!(whole.is_disjoint(&listed));
     assert_eq!(whole.len() + listed.len(), PROMPTS);
-    // 0.27 of the requests fail (of 14 ways, two are none); four in a row do 0.005 of the time.
-    assert!((10..150).contains(&listed.len()), "{} listed", listed.len());
+    // Of 14 ways two are none and two do not count: 0.22 of the requests fail, four in a row 0.002 of the time.
+    assert!((5..100).contains(&listed.len()), "{} listed", listed.len());
     assert!(most_held <= 2 * 32, "{most_held} prompts were held at once");
     assert!(took < Duration::from_secs(60), "{took:?}");
 }

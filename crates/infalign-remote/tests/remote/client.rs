@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    io::{Read, Write},
     net::TcpListener,
     sync::{
         Arc,
@@ -61,7 +62,7 @@ fn passing_faults_are_tried_again_and_then_answered() {
 #[test]
 fn every_fault_has_its_type() {
     let end = end_of(|| Act::Drop);
-    assert!(matches!(end.fault, Fault::CutShort { .. }), "{end}");
+    assert!(matches!(end.fault, Fault::Gone { .. }), "{end}");
     assert_eq!((end.tries, end.why), (4, Why::Tries));
     let end = end_of(|| Act::Truncated(json!({"a": "bcdefghi"})));
     assert!(
@@ -84,10 +85,10 @@ fn every_fault_has_its_type() {
     );
     let end = end_of(|| Act::Status(200, Vec::new(), "{\"a\": NaN}".to_owned()));
     assert!(matches!(end.fault, Fault::NotJson { .. }), "{end}");
-    let end = end_of(|| refusal(503));
+    let end = end_of(|| refusal(500));
     assert_eq!(
         end.to_string(),
-        "given up after 4 tries: status 503 (so it is)"
+        "given up after 4 tries: status 500 (so it is)"
     );
 }
 
@@ -108,6 +109,65 @@ fn what_cannot_pass_is_not_tried_again() {
             "{text}"
         );
     }
+}
+
+/// As while a server of models starts again, behind a proxy or not.
+#[test]
+fn a_server_that_is_away_is_waited_for_until_the_deadline() {
+    for away in [
+        (|| refusal(502)) as fn() -> Act,
+        || refusal(503),
+        || refusal(504),
+        || Act::Drop,
+    ] {
+        // Longer away than four tries last.
+        let server = Server::start(move |asked| match asked.number {
+            1..12 => away(),
+            _ => Act::Json(json!(1)),
+        });
+        let client = client(&server, quick());
+        client.get("/x").unwrap();
+        client.get("/x").unwrap();
+        assert_eq!(server.requests.load(Ordering::Relaxed), 13);
+        // What is no absence counts as before.
+        let server = Server::start(move |asked| match asked.number {
+            0 => Act::Json(json!(1)),
+            n if n % 2 == 0 => away(),
+            _ => refusal(500),
+        });
+        let client = self::client(&server, quick());
+        client.get("/x").unwrap();
+        let end = client.get("/x").unwrap_err();
+        assert_eq!((end.tries, end.why), (7, Why::Tries), "{end}");
+    }
+}
+
+#[test]
+fn a_server_that_starts_again_at_its_port() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = |listener: &TcpListener| {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut asked = [0; 1024];
+        assert!(stream.read(&mut asked).unwrap() > 0);
+        let reply = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 1\r\n\r\n1";
+        stream.write_all(reply.as_bytes()).unwrap();
+    };
+    let endpoint = Endpoint::parse(&format!("http://{address}")).unwrap();
+    let client = Client::new(endpoint, quick()).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| answer(&listener));
+        assert_eq!(client.get("/x").unwrap(), 1);
+    });
+    drop(listener);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // Four tries would be over within 80 ms.
+            thread::sleep(Duration::from_millis(600));
+            answer(&TcpListener::bind(address).unwrap());
+        });
+        assert_eq!(client.get("/x").unwrap(), 1);
+    });
 }
 
 #[test]

@@ -131,6 +131,12 @@ impl RunReport {
             let place = format!("{} against {}", duel.left, duel.right);
             Error::finite("duel.win_rate.mean", &place, duel.win_rate.mean)?;
         }
+        for found in &evaluation.pairwise {
+            if let Some(won) = &found.win_rate {
+                let place = format!("{} by {}", found.policy, found.judge);
+                Error::finite("pairwise.win_rate.mean", &place, won.mean)?;
+            }
+        }
         if let Some(diagnostics) = &evaluation.diagnostics {
             check_law(&diagnostics.law, "the base")?;
         }

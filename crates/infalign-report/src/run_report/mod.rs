@@ -14,6 +14,7 @@ mod gap;
 mod input;
 mod law;
 mod notes;
+mod pairwise;
 mod samples;
 mod table;
 mod words;
@@ -31,6 +32,7 @@ use self::{
     calibration::CalibrationWords,
     duel::DuelTable,
     gap::GapTable,
+    pairwise::PairTable,
     samples::Samples,
     table::{Spent, WinTable},
     words::{counted, listed},
@@ -68,6 +70,7 @@ struct RunPage<'a> {
     tables: Vec<WinTable<'a>>,
     any_predicted: bool,
     duels: Vec<DuelTable<'a>>,
+    pairwise: Vec<PairTable<'a>>,
     draws: Vec<Group<String>>,
     spent: Vec<Spent>,
     laws: Vec<Group<String>>,
@@ -182,6 +185,7 @@ impl<'a> RunPage<'a> {
             any_predicted: tables.iter().any(|table| table.has_predicted),
             tables,
             duels: duel::tables(evaluation, &arms, &featured),
+            pairwise: pairwise::tables(evaluation, &arms, &featured),
             draws: by_budget(&arms, |arms| {
                 drawn(&draws::panels(evaluation, arms, &palette))
             })?,

@@ -70,15 +70,24 @@ fn a_python_program_sees_every_field() {
     }
     let script = Script::new(
         "import json, sys\nfor line in sys.stdin:\n    r = json.loads(line)\n    print('note', file=sys.stderr)\n    \
-         print(json.dumps({'id': r['id'], 'reward': len(r['response']) + 10 * (r['answer'] == 'ü\\n') + 100 * (r['prompt'] == 'Say:') + 1000 * (r['prompt_id'] == 'p1')}))\n",
+         print(json.dumps({'id': r['id'], 'reward': len(r['response']) + 10 * (r['answer'] == 'ü\\n') + 100 * (r['prompt'] == 'Say:') + 1000 * (r['prompt_id'] == 'p1') + 10000 * sum(m['role'] == 'user' for m in r['messages'] or [])}))\n",
     );
     let mut reward = script.open("python3", QUICK);
+    let turn = |role: &str| Message {
+        role: role.to_owned(),
+        content: "x".to_owned(),
+    };
+    let turns = [turn("user"), turn("assistant"), turn("user")];
     let asked = [
         crate::reward::testing::asked("two\nlines", Some("ü\n")),
         crate::reward::testing::asked("", None),
+        Asked {
+            messages: Some(&turns),
+            ..crate::reward::testing::asked("", None)
+        },
     ];
     let found = reward.rewards(&asked).unwrap();
-    assert_eq!(found, [1119.0, 1100.0].map(RawReward));
+    assert_eq!(found, [1119.0, 1100.0, 21_100.0].map(RawReward));
     // Many times what a pipe holds, both ways.
     let many = "x".repeat(200);
     let asked = vec![crate::reward::testing::asked(&many, None); 3000];

@@ -82,6 +82,12 @@ impl Reading {
         })
     }
 
+    /// Whether conversations go through a template here.
+    #[must_use]
+    pub const fn has_template(&self) -> bool {
+        self.template.is_some()
+    }
+
     /// For a model of another context.
     #[cfg(test)]
     pub(super) const fn with_context(mut self, context: usize) -> Self {

@@ -93,6 +93,28 @@ fn a_chat_is_read_as_the_template_writes_it() {
 }
 
 #[test]
+fn the_turns_of_a_prompt_go_through_the_template_and_its_text_does_not() {
+    let folder = folder(CLASSIFIER, 1);
+    let template = "{% for m in messages %}{{ m.role[0] }}{{ m.content }}{% endfor %}";
+    std::fs::write(folder.path().join("chat_template.jinja"), template).unwrap();
+    let turn = |role: &str, content: &str| infalign_data::Message {
+        role: role.to_owned(),
+        content: content.to_owned(),
+    };
+    let all = [turn("user", "1"), turn("assistant", "2"), turn("user", "3")];
+    let mut asked = responses(&["4"]);
+    asked[0].messages = Some(&all);
+    let opened = Folder::open(folder.path()).unwrap();
+    let model = Decoder::open(&opened, opened.spec().head, 0, &device()).unwrap();
+    for (dress, read) in [(Dress::Auto, "u1a2u3a4"), (Dress::Raw, "Say:4")] {
+        let mut reward = ModelReward::open(folder.path(), dress, false, &device()).unwrap();
+        let tokens = tokenizer().encode(read, false).unwrap();
+        let found = reward.rewards(&asked).unwrap();
+        assert_eq!(classify(&model, &[tokens]).unwrap(), [vec![found[0].0]]);
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_named() {
     let folder = folder(CLASSIFIER, 1);
     let mut reward = ModelReward::open(folder.path(), Dress::Raw, false, &device()).unwrap();

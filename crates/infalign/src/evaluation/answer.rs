@@ -38,6 +38,9 @@ pub struct Evaluation {
     /// Policies directly against each other, where that was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub duels: Vec<Duel>,
+    /// Policies against the base by judges that compare two texts, where such were asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pairwise: Vec<Pairwise>,
     /// How good the calibration is, where a calibration table was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagnostics: Option<CalibrationDiagnostics>,
@@ -180,4 +183,33 @@ pub struct Duel {
     pub judge: String,
     /// How often left's selected response beats right's, ties half; in \[0,1\].
     pub win_rate: Estimate,
+}
+
+/// A policy against the base, each under the procedure, by a judge that compares the two selected responses in both orders.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Pairwise {
+    /// The policy.
+    pub policy: String,
+    /// The procedure on both sides, as typed. It selects by the training reward.
+    pub procedure: String,
+    /// Who compares.
+    pub judge: String,
+    /// How often the policy's selected response beats the base's, ties and inconsistent pairs half; in \[0,1\]. Absent where no pair has a verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub win_rate: Option<Estimate>,
+    /// Pairs of responses. The five counts below add up to it.
+    pub pairs: usize,
+    /// The policy's response is better, in both orders.
+    pub wins: usize,
+    /// The base's is, in both orders.
+    pub losses: usize,
+    /// Neither is, in both orders; equal texts are so unasked.
+    pub ties: usize,
+    /// Another verdict in the other order: many of them tell of a judge that goes by position.
+    pub inconsistent: usize,
+    /// No verdict in one order at least.
+    pub unparsed: usize,
+    /// Prompts of which no pair has a verdict: they are left out of the win rate.
+    pub left_out: usize,
 }

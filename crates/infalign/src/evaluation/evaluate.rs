@@ -63,6 +63,7 @@ pub fn evaluate(samples: &Samples<'_>, question: &Question) -> Result<Evaluation
         policies: Vec::new(),
         comparisons: Vec::new(),
         duels: Vec::new(),
+        pairwise: Vec::new(),
         diagnostics: diagnose_table(samples, question.seed)?,
         warnings: Vec::new(),
     };

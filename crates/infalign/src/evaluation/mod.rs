@@ -55,6 +55,7 @@
 //! | `question`, `samples` | what is asked, and of what |
 //! | `evaluate`, `measured` | from samples to the answer; one policy of it |
 //! | `executed`, `selection`, `win` | procedures run on samples: which responses they output, and who wins |
+//! | `pairwise` | what procedures output of disjoint groups, and win rates by a judge that compares two texts |
 //! | `quantile_law`, `target` | the law of u, measured; what was aimed at |
 //! | `prediction`, `gap` | what the theory says, and where the distance to the optimum is lost |
 //! | `behaviour`, `attack` | rewards, lengths; the jailbreak view |
@@ -68,6 +69,7 @@ mod evaluate;
 mod executed;
 mod gap;
 mod measured;
+mod pairwise;
 mod prediction;
 mod quantile_law;
 mod question;
@@ -77,12 +79,13 @@ mod target;
 mod win;
 
 pub use answer::{
-    Behaviour, Comparison, Duel, Evaluation, Judge, MeanReward, PolicyResult, WinRate,
+    Behaviour, Comparison, Duel, Evaluation, Judge, MeanReward, Pairwise, PolicyResult, WinRate,
 };
 pub use attack::{AttackPoint, AttackSuccess};
 pub use diagnostics::{CalibrationDiagnostics, NeededK, Planned, Rollouts, Spread, diagnose};
 pub use evaluate::evaluate;
 pub use gap::{Basis, Gap};
+pub use pairwise::Outcomes;
 pub use quantile_law::LawOfU;
 pub use question::{Pairs, Question};
 pub use samples::{CalibratedPrompt, LogProbs, PolicySamples, Responses, Samples, TrainedOn};

@@ -1,18 +1,20 @@
 //! `infalign evaluate --samples`: responses of policies and of the base under procedures, by rewards in the files or by judges.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, num::NonZero, path::PathBuf};
 
 use infalign::{
     calibration::{Calibrator, RankRule},
     estimate::{Estimate, LogProbsOf},
     evaluation::{
-        CalibratedPrompt, Deployed, Evaluation, Judge, Pairs, PolicySamples, Question, Responses,
-        Samples, TrainedOn, evaluate,
+        CalibratedPrompt, Deployed, Evaluation, Judge, Pairs, Pairwise, PolicySamples, Question,
+        Responses, Samples, TrainedOn, evaluate,
     },
 };
 use infalign_data::{Fingerprint, ReadOptions, RewardTable, read_table, write_atomic};
+use infalign_pipeline::pairs::{self, Met, compare};
+use infalign_remote::reward::JudgeSpec;
 use infalign_report::{RunReport, SampleSet, SampleText, run_report};
-use infalign_reward::{Opening, RewardSpec};
+use infalign_reward::{Opening, RemoteOpening, RewardSpec, open_judge};
 
 use super::{
     make,
@@ -20,7 +22,7 @@ use super::{
 };
 use crate::{
     args::{Evaluate, Format},
-    commands::responses,
+    commands::{judging::Judges, responses},
     error::{Error, Result},
     machine,
     print::{self, Table},
@@ -55,10 +57,12 @@ pub(super) fn run(args: &Evaluate) -> Result<()> {
     for typed in &args.samples {
         sides.push(Side::read(typed)?);
     }
-    let judged = judged(args, matched(sides)?, &names)?;
+    let asking = asking(args, &names)?;
+    let judged = judged(args, matched(sides)?, &names, &asking)?;
     let procedures = procedures(args, &judged)?;
     let table = calibration(args)?;
-    let evaluation = evaluation(args, &judged, &names, &procedures, table.as_ref())?;
+    let mut evaluation = evaluation(args, &judged, &names, &procedures, table.as_ref())?;
+    evaluation.pairwise = compared(args, &judged, &procedures, &asking)?;
     let report = match &args.out {
         None => None,
         Some(folder) => {
@@ -109,6 +113,7 @@ fn tell(evaluation: &Evaluation) -> Result<()> {
         evaluation.prompts, evaluation.samples, evaluation.base_samples, evaluation.base
     ))?;
     print::text(table.numbers())?;
+    print::pairwise(evaluation)?;
     for comparison in &evaluation.comparisons {
         print::text(format_args!(
             "{} over {} under {} by {}: {} points\n",
@@ -135,8 +140,89 @@ pub(super) fn in_percent(e: &Estimate) -> String {
     )
 }
 
+/// What judges are asked with; `names` are the rewards.
+fn asking(args: &Evaluate, names: &[String]) -> Result<RemoteOpening> {
+    let mut judges = Judges {
+        rate: false,
+        compare: !args.compare.is_empty(),
+    };
+    for name in names.iter().filter(|name| *name != RECORDED) {
+        judges.rate |= name.parse::<RewardSpec>()?.has_judge();
+    }
+    let beside = args.out.as_ref().map(|folder| folder.join("verdicts"));
+    args.judging
+        .asking(judges, args.pair_rubric.as_ref(), beside)
+}
+
+/// Refuses prompts without a text for a judge that needs one.
+fn with_texts(side: &Side, flag: &str, judge: &str) -> Result<()> {
+    match side.prompts.iter().find(|p| p.prompt.is_none()) {
+        None => Ok(()),
+        Some(bare) => Err(Error::Usage(format!(
+            "{}: prompt `{}` has no text for {flag} {judge}; give a file with prompts and responses",
+            side.file.display(),
+            bare.id
+        ))),
+    }
+}
+
+/// What each policy and the base output under procedures, compared by every judge of `--compare`.
+fn compared(
+    args: &Evaluate,
+    judged: &[Judged],
+    procedures: &[Deployed],
+    asking: &RemoteOpening,
+) -> Result<Vec<Pairwise>> {
+    let Some((base, policies)) = judged.split_first() else {
+        return Ok(Vec::new());
+    };
+    if !args.compare.is_empty() && !procedures.iter().any(Deployed::is_one_order) {
+        return Err(Error::Usage(
+            "--compare: no --procedure outputs one order statistic; a judge compares what standard, best-of:N, worst-of:N or order:J/N output".to_owned(),
+        ));
+    }
+    let most = args.compare_pairs.map_or(1, NonZero::get);
+    let mut found = Vec::new();
+    for text in &args.compare {
+        let spec: JudgeSpec = text.parse().map_err(infalign_reward::Error::from)?;
+        let mut judge = open_judge(&spec, asking)?;
+        with_texts(&base.side, "--compare", text)?;
+        for policy in policies {
+            let met: Vec<Met<'_>> = (0..base.side.prompts.len())
+                .map(|p| {
+                    let prompt = &base.side.prompts[p];
+                    Met {
+                        id: &prompt.id,
+                        prompt: responses::text(prompt.prompt.as_ref()).into(),
+                        answer: prompt.answer.as_deref(),
+                        policy: drawn(policy, p),
+                        base: drawn(base, p),
+                    }
+                })
+                .collect();
+            let name = &policy.side.name;
+            found.extend(compare(&mut judge, name, procedures, most, &met)?);
+        }
+    }
+    Ok(found)
+}
+
+/// A side's responses to a prompt.
+fn drawn(judged: &Judged, p: usize) -> pairs::Side<'_> {
+    let all = &judged.side.prompts[p].responses;
+    pairs::Side {
+        texts: all.iter().map(|r| r.text.as_str()).collect(),
+        rewards: &judged.rewards[0][p],
+    }
+}
+
 /// Every response under every judge, the base first.
-fn judged(args: &Evaluate, sides: Vec<Side>, names: &[String]) -> Result<Vec<Judged>> {
+fn judged(
+    args: &Evaluate,
+    sides: Vec<Side>,
+    names: &[String],
+    asking: &RemoteOpening,
+) -> Result<Vec<Judged>> {
     let mut rewards: Vec<Vec<Vec<Vec<f32>>>> = sides.iter().map(|_| Vec::new()).collect();
     let mut device = None;
     for name in names {
@@ -151,15 +237,12 @@ fn judged(args: &Evaluate, sides: Vec<Side>, names: &[String]) -> Result<Vec<Jud
             Some(device) => device,
             None => device.insert(machine::open(&args.stage.machine)?),
         };
-        let mut judge = spec.open(&Opening::new(device.clone()))?;
+        let mut judge = spec.open(&Opening {
+            remote: asking.clone(),
+            ..Opening::new(device.clone())
+        })?;
         for (side, rewards) in sides.iter().zip(&mut rewards) {
-            if let Some(bare) = side.prompts.iter().find(|p| p.prompt.is_none()) {
-                return Err(Error::Usage(format!(
-                    "{}: prompt `{}` has no text for --judge {name}; give a file with prompts and responses",
-                    side.file.display(),
-                    bare.id
-                )));
-            }
+            with_texts(side, "--judge", name)?;
             rewards.push(responses::rewards(judge.as_mut(), &side.prompts)?);
         }
     }

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     args::{Format, RewardEval},
+    commands::judging::Judges,
     error::{Error, Result},
     machine,
     print::{self, Table},
@@ -20,6 +21,7 @@ pub(super) fn run(args: &RewardEval) -> Result<()> {
     let device = machine::open(&args.machine)?;
     let judged = match (&args.model, &args.reward) {
         (Some(model), _) => {
+            args.judging.check(Judges::default())?;
             let folder = Folder::open(model)?;
             infalign_reward::check_head(&folder)?;
             let reading = Reading::new(&folder, dress(args.dress), args.eos)?;
@@ -30,11 +32,38 @@ pub(super) fn run(args: &RewardEval) -> Result<()> {
         }
         (None, Some(reward)) => {
             let spec: RewardSpec = reward.parse()?;
-            by_reward(&spec, &Opening::new(device), args)?
+            let judges = Judges {
+                rate: spec.has_judge(),
+                compare: false,
+            };
+            let opening = Opening {
+                remote: args.judging.asking(judges, None, None)?,
+                ..Opening::new(device)
+            };
+            by_reward(&spec, &opening, args)?
         }
         (None, None) => return Err(Error::Usage("give --model or --reward".to_owned())),
     };
     tell(&evaluate(&judged)?, args.format)
+}
+
+/// A pair of responses.
+struct Texts {
+    prompt: u64,
+    id: String,
+    text: String,
+    turns: Turns,
+    sides: [String; 2],
+    tie: bool,
+}
+
+/// What a response says; `None` for several messages.
+fn reply(response: Turns) -> Option<String> {
+    match response {
+        Turns::Text(text) => Some(text),
+        Turns::Messages(mut all) if all.len() == 1 => all.pop().map(|m| m.content),
+        Turns::Messages(_) => None,
+    }
 }
 
 /// The rewards of pairs of texts.
@@ -46,42 +75,42 @@ fn by_reward(spec: &RewardSpec, opening: &Opening, args: &RewardEval) -> Result<
     for row in &mut rows {
         let row = row?;
         let prompt = prompts.number(&row);
-        let (Turns::Text(text), Turns::Text(chosen), Turns::Text(rejected)) =
-            (row.prompt, row.chosen, row.rejected)
-        else {
+        let (Some(chosen), Some(rejected)) = (reply(row.chosen), reply(row.rejected)) else {
             return Err(Error::Usage(format!(
-                "{}: the row holds messages, but --reward reads texts; use --model, or convert the file",
+                "{}: a response has several messages, but --reward reads one; use --model, or convert the file",
                 row.place
             )));
         };
-        texts.push((
+        texts.push(Texts {
             prompt,
-            prompt.to_string(),
-            text,
-            [chosen, rejected],
-            row.tie,
-        ));
+            id: prompt.to_string(),
+            text: row.prompt.before_response(),
+            turns: row.prompt,
+            sides: [chosen, rejected],
+            tie: row.tie,
+        });
     }
     pairs::tell_bad(&rows);
     let asked: Vec<Asked<'_>> = texts
         .iter()
-        .flat_map(|(_, id, prompt, sides, _)| {
-            sides.iter().map(move |response| Asked {
-                prompt_id: id,
-                prompt,
+        .flat_map(|pair| {
+            pair.sides.iter().map(move |response| Asked {
+                prompt_id: &pair.id,
+                prompt: &pair.text,
+                messages: pair.turns.messages(),
                 response,
                 answer: None,
             })
         })
         .collect();
     let rewards = reward.rewards(&asked)?;
-    let one = |(text, rewards): (&(u64, String, String, [String; 2], bool), &[_])| {
+    let one = |(pair, rewards): (&Texts, &[_])| {
         let of = |r: &infalign_reward::RawReward| r.0;
         Judged {
-            prompt: text.0,
+            prompt: pair.prompt,
             chosen: of(&rewards[0]),
             rejected: of(&rewards[1]),
-            tie: text.4,
+            tie: pair.tie,
         }
     };
     Ok(texts.iter().zip(rewards.chunks_exact(2)).map(one).collect())

@@ -15,6 +15,7 @@ pub(super) fn print(finished: &Finished, config: &Config, place: &str) -> Result
     match &finished.evaluation {
         Some(evaluation) => {
             measured(evaluation, config)?;
+            print::pairwise(evaluation)?;
             for warning in &evaluation.warnings {
                 print::caveat(warning);
             }

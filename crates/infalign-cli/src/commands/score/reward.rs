@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     args::{Format, Score},
-    commands::responses,
+    commands::{judging::Judges, responses},
     error::Result,
     print::{self, Table},
 };
@@ -23,7 +23,19 @@ struct Line<'a> {
 
 /// Prints every response with its reward, or writes them beside the responses.
 pub(super) fn run(args: &Score, spec: &RewardSpec, device: Device, format: Format) -> Result<()> {
-    let mut reward = spec.open(&Opening::new(device))?;
+    let judges = Judges {
+        rate: spec.has_judge(),
+        compare: false,
+    };
+    let beside = args.out.as_ref().map(|out| {
+        let mut name = out.clone().into_os_string();
+        name.push(".verdicts");
+        name.into()
+    });
+    let mut reward = spec.open(&Opening {
+        remote: args.judging.asking(judges, None, beside)?,
+        ..Opening::new(device)
+    })?;
     let prompts = read_samples(&args.data, &RecordOptions::default())?;
     let rewards = responses::rewards(reward.as_mut(), &prompts)?;
     if let Some(out) = &args.out {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The procedures that samples execute: as configured, else the design's with N = 1, 2, 4, 8, 16 of their kinds as far as samples reach.
-pub(super) fn executed(config: &Config) -> Result<Vec<Deployed>> {
+pub(crate) fn executed(config: &Config) -> Result<Vec<Deployed>> {
     let mut texts: Vec<String> = config.evaluate.procedures.clone();
     if texts.is_empty() {
         texts.push("standard".to_owned());

@@ -30,7 +30,7 @@ pub(super) const DIALECT: Dialect = Dialect {
 };
 
 fn body(ask: &Ask<'_>) -> Value {
-    let query = ask.prompts().first().copied().unwrap_or_default();
+    let query = ask.queries().into_iter().next().unwrap_or_default();
     ask.named(json!({"query": query, "documents": ask.responses()}))
 }
 

@@ -30,7 +30,8 @@ pub(super) const DIALECT: Dialect = Dialect {
 
 fn body(ask: &Ask<'_>) -> Value {
     let labels: Vec<_> = ask.asked.iter().map(|a| a.answer).collect();
-    json!({"query": ask.texts(), "prompts": ask.prompts(), "labels": labels})
+    let prompts: Vec<_> = ask.asked.iter().map(|a| a.prompt).collect();
+    json!({"query": ask.texts(), "prompts": prompts, "labels": labels})
 }
 
 fn read(reply: &Value, n: usize) -> Result<Vec<f32>, String> {

@@ -30,7 +30,7 @@ pub(super) const DIALECT: Dialect = Dialect {
 fn body(ask: &Ask<'_>) -> Value {
     let inputs: Vec<Vec<String>> = match ask.dress {
         Dress::Pair => {
-            let pair = |a: &super::Asked<'_>| vec![a.prompt.to_owned(), a.response.to_owned()];
+            let pair = |a: &super::Asked<'_>| vec![a.shown().into_owned(), a.response.to_owned()];
             ask.asked.iter().map(pair).collect()
         }
         Dress::Raw | Dress::Chat => ask.texts().into_iter().map(|text| vec![text]).collect(),

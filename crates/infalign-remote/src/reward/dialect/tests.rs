@@ -1,6 +1,7 @@
 //! Bodies and replies in the recorded shapes, and hostile ones.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+use infalign_data::Message;
 use serde_json::json;
 
 use super::*;
@@ -9,12 +10,14 @@ const ASKED: [Asked<'_>; 2] = [
     Asked {
         prompt_id: "p",
         prompt: "Two and three? ",
+        messages: None,
         response: "Five.",
         answer: Some("5"),
     },
     Asked {
         prompt_id: "p",
         prompt: "Two and three? ",
+        messages: None,
         response: "Six.",
         answer: None,
     },
@@ -230,6 +233,56 @@ fn hostile_replies_have_named_faults() {
         let said = (dialect(name).read)(&reply, 2).unwrap_err();
         assert!(said.contains(named), "{name}: {said} (wanted {named})");
     }
+}
+
+#[test]
+fn conversations_in_the_shape_that_each_server_takes() {
+    let turn = |role: &str, content: &str| Message {
+        role: role.to_owned(),
+        content: content.to_owned(),
+    };
+    let all = [
+        turn("system", "Add."),
+        turn("user", "2+3?"),
+        turn("assistant", "6"),
+        turn("user", "Sure?"),
+    ];
+    let asked = [Asked {
+        prompt: "as the template wrote it: ",
+        messages: Some(&all),
+        ..ASKED[0]
+    }];
+    let body = |name: &str, dress| {
+        let dialect = dialect(name);
+        let ask = Ask {
+            asked: &asked,
+            dress,
+            special: true,
+            activation: false,
+            model: None,
+        };
+        (dialect.body)(&ask)
+    };
+    let messages = json!([
+        {"role": "system", "content": "Add."}, {"role": "user", "content": "2+3?"},
+        {"role": "assistant", "content": "6"}, {"role": "user", "content": "Sure?"},
+        {"role": "assistant", "content": "Five."},
+    ]);
+    for name in ["vllm", "vllm-pooling"] {
+        assert_eq!(body(name, Dress::Chat)["messages"], messages);
+        assert_eq!(
+            body(name, Dress::Raw)["input"],
+            json!(["as the template wrote it: Five."])
+        );
+    }
+    let told = "System: Add.\n\nUser: 2+3?\n\nAssistant: 6\n\nUser: Sure?";
+    assert_eq!(body("vllm-score", Dress::Pair)["queries"], json!([told]));
+    assert_eq!(body("tei", Dress::Pair)["inputs"], json!([[told, "Five."]]));
+    assert_eq!(body("llama.cpp", Dress::Pair)["query"], json!(told));
+    assert_eq!(
+        body("openrlhf", Dress::Raw)["prompts"],
+        json!(["as the template wrote it: "])
+    );
 }
 
 #[test]

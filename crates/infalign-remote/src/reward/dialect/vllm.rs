@@ -6,7 +6,10 @@
 use serde_json::{Value, json};
 
 use super::{Ask, Dialect, Dress};
-use crate::reward::reading::{alone, indexed, under};
+use crate::reward::{
+    Asked,
+    reading::{alone, indexed, under},
+};
 
 pub(super) const START: &str = "vllm serve MODEL --runner pooling";
 pub(super) const UNSATURATE: &str = "start vLLM with `--pooler-config '{\"use_activation\": false}'` (older versions: `--override-pooler-config`)";
@@ -39,7 +42,7 @@ pub(super) fn body(ask: &Ask<'_>) -> Value {
     ask.named(match (ask.dress, ask.asked) {
         // The template writes the special tokens.
         (Dress::Chat, [a]) => json!({
-            "messages": [{"role": "user", "content": a.prompt}, {"role": "assistant", "content": a.response}],
+            "messages": conversation(a),
             "add_special_tokens": false,
             "use_activation": activation,
         }),
@@ -49,6 +52,17 @@ pub(super) fn body(ask: &Ask<'_>) -> Value {
             "use_activation": activation,
         }),
     })
+}
+
+/// The prompt's turns, or the prompt as the user's, and the response as what follows.
+fn conversation(a: &Asked<'_>) -> Vec<Value> {
+    let turn = |role: &str, content: &str| json!({"role": role, "content": content});
+    let mut turns = match a.messages {
+        Some(messages) => messages.iter().map(|m| turn(&m.role, &m.content)).collect(),
+        None => vec![turn("user", a.prompt)],
+    };
+    turns.push(turn("assistant", a.response));
+    turns
 }
 
 fn read(reply: &Value, n: usize) -> Result<Vec<f32>, String> {

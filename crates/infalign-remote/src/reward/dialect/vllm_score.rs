@@ -26,7 +26,7 @@ pub(super) const DIALECT: Dialect = Dialect {
 
 fn body(ask: &Ask<'_>) -> Value {
     ask.named(json!({
-        "queries": ask.prompts(),
+        "queries": ask.queries(),
         "documents": ask.responses(),
         "use_activation": ask.activation,
     }))

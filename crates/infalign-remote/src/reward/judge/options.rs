@@ -109,14 +109,19 @@ impl JudgeOptions {
         format!("{} to {}", self.scale.least, self.scale.most)
     }
 
-    pub(super) fn fingerprint(&self) -> String {
+    /// Of all that decides ratings.
+    pub(super) fn of_ratings(&self) -> String {
         hash(&[
             self.rubric.text(),
-            self.pair_rubric.text(),
             &self.sampling(),
             &self.range(),
             &self.draws.to_string(),
         ])
+    }
+
+    /// Of all that decides comparisons.
+    pub(super) fn of_pairs(&self) -> String {
+        hash(&[self.pair_rubric.text(), &self.sampling()])
     }
 }
 
@@ -148,18 +153,28 @@ mod tests {
     }
 
     #[test]
-    fn the_fingerprint_sees_what_decides_and_nothing_else() {
+    fn the_fingerprints_see_what_decides_and_nothing_else() {
         let base = JudgeOptions::default();
-        let of = |change: fn(&mut JudgeOptions)| {
+        // Whether ratings and comparisons are others.
+        let changed = |change: fn(&mut JudgeOptions)| {
             let mut options = JudgeOptions::default();
             change(&mut options);
-            options.fingerprint() == base.fingerprint()
+            (
+                options.of_ratings() != base.of_ratings(),
+                options.of_pairs() != base.of_pairs(),
+            )
         };
-        assert!(of(|o| (o.again, o.cache) = (9, Some("x".into()))));
-        assert!(!of(|o| o.temperature = 0.5));
-        assert!(!of(|o| o.scale.most = 5.0));
-        assert!(!of(
-            |o| o.rubric = Rubric::parse("{prompt} {response}", "x").unwrap()
-        ));
+        let again = changed(|o| (o.again, o.cache) = (9, Some("x".into())));
+        assert_eq!(again, (false, false));
+        assert_eq!(changed(|o| o.temperature = 0.5), (true, true));
+        assert_eq!(changed(|o| o.max_tokens = 50), (true, true));
+        assert_eq!(changed(|o| o.scale.most = 5.0), (true, false));
+        assert_eq!(changed(|o| o.draws = 2), (true, false));
+        let rubric = changed(|o| o.rubric = Rubric::parse("{prompt} {response}", "x").unwrap());
+        assert_eq!(rubric, (true, false));
+        let pairs = changed(|o| {
+            o.pair_rubric = Rubric::parse("{response_a} {response_b}", "x").unwrap();
+        });
+        assert_eq!(pairs, (false, true));
     }
 }

@@ -23,7 +23,7 @@ use crate::reward::Result;
 pub struct Pair<'a> {
     /// Names the prompt; messages say it.
     pub prompt_id: &'a str,
-    /// The prompt's text.
+    /// The prompt's text; of a conversation, as [`crate::reward::Asked::shown`] gives it.
     pub prompt: &'a str,
     /// The response whose wins are counted.
     pub a: &'a str,

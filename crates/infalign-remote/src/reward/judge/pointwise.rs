@@ -30,9 +30,10 @@ impl Judge {
         for (row, a) in asked.iter().enumerate() {
             let rubric = &self.options.rubric;
             answered(rubric.needs_answer(), a.answer, a.prompt_id)?;
+            let prompt = a.shown();
             let text = rubric.question(
                 Filling {
-                    prompt: a.prompt,
+                    prompt: &prompt,
                     responses: &[a.response],
                     answer: a.answer.filter(|_| rubric.needs_answer()),
                 },

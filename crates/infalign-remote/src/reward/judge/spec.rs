@@ -2,8 +2,6 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
 use crate::reward::{
     Error, Result,
     spec::{Address, kind},
@@ -50,18 +48,7 @@ impl fmt::Display for JudgeSpec {
     }
 }
 
-impl Serialize for JudgeSpec {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for JudgeSpec {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
-    }
-}
+infalign_data::serde_as_text!(JudgeSpec);
 
 #[cfg(test)]
 mod tests {

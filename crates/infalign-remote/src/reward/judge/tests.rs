@@ -47,6 +47,7 @@ fn asked<'a>(responses: &[&'a str]) -> Vec<Asked<'a>> {
     let one = |&response| Asked {
         prompt_id: "p7",
         prompt: "Count.",
+        messages: None,
         response,
         answer: None,
     };
@@ -123,6 +124,35 @@ fn a_reply_without_a_verdict_is_asked_again_then_listed_and_never_a_number() {
         told.contains("2 of 4 replies") && told.contains("response 1 (prompt p7): it is empty"),
         "{told}"
     );
+}
+
+#[test]
+fn a_conversation_is_shown_turn_by_turn() {
+    let server = Server::start(|_, body| by_length(body));
+    let mut judge = judge(&server, JudgeOptions::default());
+    let turn = |role: &str, content: &str| infalign_data::Message {
+        role: role.to_owned(),
+        content: content.to_owned(),
+    };
+    let all = [
+        turn("user", "Hi"),
+        turn("assistant", "Yes?"),
+        turn("user", "Count."),
+    ];
+    let mut one = asked(&["aaa"]);
+    one[0].messages = Some(&all);
+    assert_eq!(judge.rewards(&one).unwrap(), [3.0]);
+    let question = first(&server.posted()[0]);
+    assert_eq!(
+        between(&question, "PROMPT"),
+        "User: Hi\n\nAssistant: Yes?\n\nUser: Count."
+    );
+    // A single turn is the question that its text would be: the verdict is known.
+    let single = [turn("user", "Count.")];
+    judge.rewards(&asked(&["aaa"])).unwrap();
+    one[0].messages = Some(&single);
+    judge.rewards(&one).unwrap();
+    assert_eq!(server.posted().len(), 2);
 }
 
 #[test]

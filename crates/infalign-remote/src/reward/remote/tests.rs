@@ -118,6 +118,7 @@ fn asked<'a>(texts: &'a [(String, String)]) -> Vec<Asked<'a>> {
     let one = |(prompt, response): &'a (String, String)| Asked {
         prompt_id: prompt,
         prompt,
+        messages: None,
         response,
         answer: None,
     };
