@@ -18,7 +18,7 @@ use crate::{
 /// Every judge's verdicts on every policy. What was asked before is known by the run's folder of verdicts.
 pub(crate) fn compared(
     dir: &mut RunDir,
-    around: &mut Around<'_>,
+    around: &Around<'_>,
     (config, questions): (&Config, &[Question]),
     judges: &mut [Judge],
     base: &Sampled,
