@@ -47,7 +47,7 @@ fn the_bytes_do_not_tell_of_policies_side_by_side_either() {
 
 /// Kills it again and again; the bytes are those of policies one after the other, left in peace.
 fn killed(line: &str) {
-    let (expected, whole) = undisturbed();
+    let (expected, mut whole) = undisturbed();
     let mut rng = ChaCha8Rng::seed_from_u64(41);
     let mut kills = 0;
     let mut folder = begun();
@@ -65,6 +65,8 @@ fn killed(line: &str) {
         folder.run(line).done();
         same(&results(&folder), &expected, &format!("after kill {kills}"));
         folder = begun();
+        // The first run was slower than those that follow: the next one is to be met on its way.
+        whole = whole.mul_f64(0.8);
     }
     folder.run(line).done();
     same(&results(&folder), &expected, "after the last kill");
