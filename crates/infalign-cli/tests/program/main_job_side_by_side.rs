@@ -18,7 +18,10 @@ fn line(flags: &str) -> String {
 fn they_are_the_bytes_of_one_after_the_other() {
     let alone = begun();
     let ran = alone.run(&line("--threads 1 --side-by-side 1")).done();
-    let at = |said: &str, part: &str| said.find(part).unwrap_or_else(|| panic!("{part}: {said}"));
+    let at = |said: &str, part: &str| {
+        assert!(said.contains(part), "{part}: {said}");
+        said.find(part)
+    };
     let (first, second) = ("raw: step 12/12  ", "training exp:-10");
     assert!(
         at(&ran.stderr, first) < at(&ran.stderr, second),

@@ -93,7 +93,7 @@ pub struct Line<W: Write> {
 
 impl<W: Write> Line<W> {
     fn show(&self, line: &str) -> Result<()> {
-        lock(&self.screen).show(self.place, format!("{}: {line}", self.name))
+        lock(&self.screen).show(self.place, &format!("{}: {line}", self.name))
     }
 }
 
@@ -133,14 +133,14 @@ struct Screen<W> {
 }
 
 impl<W: Write> Screen<W> {
-    fn show(&mut self, place: u64, line: String) -> Result<()> {
+    fn show(&mut self, place: u64, line: &str) -> Result<()> {
         match self.style {
             Style::Quiet => Ok(()),
             Style::Plain => writeln!(self.writer, "{line}")
                 .and_then(|()| self.writer.flush())
                 .map_err(|e| Error::write("the progress line", e)),
             Style::Terminal { columns } => {
-                self.lines.insert(place, cut(&line, columns));
+                self.lines.insert(place, cut(line, columns));
                 self.put(Some(""))
             }
         }
