@@ -34,18 +34,19 @@ fn between(question: &str, name: &str) -> Option<String> {
 fn longer(asked: &Asked) -> Act {
     let question = question(asked);
     let length = |name: &str| between(&question, name).map(|text| text.len());
+    // Of pairs first: the name of each begins like that of a single response.
     match (
-        length("RESPONSE"),
         length("RESPONSE A"),
         length("RESPONSE B"),
+        length("RESPONSE"),
     ) {
-        (Some(one), ..) => said(&format!("Rating: [[{}]]", one.clamp(1, 10))),
-        (_, Some(a), Some(b)) if a == b => said("Verdict: [[tie]]"),
-        (_, Some(a), Some(b)) => said(if a > b {
+        (Some(a), Some(b), _) if a == b => said("Verdict: [[tie]]"),
+        (Some(a), Some(b), _) => said(if a > b {
             "Verdict: [[A]]"
         } else {
             "Verdict: [[B]]"
         }),
+        (.., Some(one)) => said(&format!("Rating: [[{}]]", one.clamp(1, 10))),
         _ => Act::Status(404, Vec::new(), String::new()),
     }
 }
@@ -263,11 +264,12 @@ fn a_run_rates_whole_conversations_compares_outputs_and_asks_nothing_twice() {
         // The four words of a response are long: their last digit tells them apart.
         let question = question(asked);
         let digit = |name| Some(between(&question, name)?.bytes().last()? - b'0');
-        match (digit("RESPONSE"), digit("RESPONSE A"), digit("RESPONSE B")) {
-            (Some(one), ..) => said(&format!("Rating: [[{one}]]")),
-            (_, Some(a), Some(b)) if a > b => said("Verdict: [[A]]"),
-            (_, Some(a), Some(b)) if a < b => said("Verdict: [[B]]"),
-            _ => said("Verdict: [[tie]]"),
+        match (digit("RESPONSE A"), digit("RESPONSE B"), digit("RESPONSE")) {
+            (Some(a), Some(b), _) if a > b => said("Verdict: [[A]]"),
+            (Some(a), Some(b), _) if a < b => said("Verdict: [[B]]"),
+            (Some(_), ..) => said("Verdict: [[tie]]"),
+            (.., Some(one)) => said(&format!("Rating: [[{one}]]")),
+            _ => Act::Status(404, Vec::new(), String::new()),
         }
     });
     let evaluating = format!(
