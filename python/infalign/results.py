@@ -482,6 +482,46 @@ class Duel(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pairwise(Record):
+    """A policy against the base, each under the procedure, by a judge that compares the two selected responses in both
+    orders."""
+
+    policy: str
+    """The policy."""
+
+    procedure: str
+    """The procedure on both sides, as typed. It selects by the training reward."""
+
+    judge: str
+    """Who compares."""
+
+    win_rate: Estimate | None = None
+    """How often the policy's selected response beats the base's, ties and inconsistent pairs half; in [0,1]. Absent
+    where no pair has a verdict."""
+
+    pairs: int
+    """Pairs of responses. The five counts below add up to it."""
+
+    wins: int
+    """The policy's response is better, in both orders."""
+
+    losses: int
+    """The base's is, in both orders."""
+
+    ties: int
+    """Neither is, in both orders; equal texts are so unasked."""
+
+    inconsistent: int
+    """Another verdict in the other order: many of them tell of a judge that goes by position."""
+
+    unparsed: int
+    """No verdict in one order at least."""
+
+    left_out: int
+    """Prompts of which no pair has a verdict: they are left out of the win rate."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CalibrationDiagnostics(Record):
     """A calibration table against fresh responses of the base."""
 
@@ -662,6 +702,9 @@ class Evaluation(Record):
 
     duels: tuple[Duel, ...] = ()
     """Policies directly against each other, where that was asked for."""
+
+    pairwise: tuple[Pairwise, ...] = ()
+    """Policies against the base by judges that compare two texts, where such were asked."""
 
     diagnostics: CalibrationDiagnostics | None = None
     """How good the calibration is, where a calibration table was given."""
