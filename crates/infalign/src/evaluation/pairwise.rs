@@ -8,7 +8,7 @@
 //! Ŵ_x = 1/G Σ_g w(y_g, z_g),     w = 1 if the judge prefers y_g, ½ for neither, 0 if it prefers z_g
 //! ```
 //!
-//! Each y_g and z_g is what the procedure outputs of N fresh draws, so Ŵ_x is unbiased for the judge's win rate at this prompt, and the G terms
+//! Each `y_g` and `z_g` is what the procedure outputs of N fresh draws, so `Ŵ_x` is unbiased for the judge's win rate at this prompt, and the G terms
 //! are independent (derived). The win rate is the mean over prompts, with its 95% interval over prompts. What wins is what the judge prefers, for
 //! worst-of-N as for best-of-N: under worst-of-N the compared texts are the worst ones.
 //!
@@ -17,7 +17,7 @@
 //! | equal training rewards in a group | ordered as they were drawn: draws are exchangeable, so none is favoured |
 //! | fewer than N responses | no group |
 //! | voting, or a mixture of several order statistics | `None`: a group does not tell its output |
-//! | a pair without a verdict | left out of Ŵ_x |
+//! | a pair without a verdict | left out of `Ŵ_x` |
 //! | a prompt without one | left out, and counted; without any, there is no win rate |
 
 use super::{Deployed, Pairwise};
