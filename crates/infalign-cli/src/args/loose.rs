@@ -88,7 +88,7 @@ pub(crate) struct Evaluate {
     /// The most pairs of a prompt that it compares under a procedure; each takes N responses of both sides. Default: 1.
     #[arg(long, value_name = "N", requires = "compare", help_heading = FILES)]
     pub(crate) compare_pairs: Option<NonZero<usize>>,
-    /// What it is asked: a file with {prompt}, `{response_a}` and `{response_b}` in it. Default: a rubric that comes along.
+    /// What it is asked: a file with `{prompt}`, `{response_a}` and `{response_b}` in it. Default: a rubric that comes along.
     #[arg(long, value_name = "FILE", requires = "compare", help_heading = FILES)]
     pub(crate) pair_rubric: Option<PathBuf>,
     #[command(flatten)]
