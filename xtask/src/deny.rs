@@ -20,7 +20,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         if !check(root, manifest, &["licenses", "bans", "sources"])? {
             bail!(
                 "deny: a dependency breaks deny.toml; run it alone with:\n    \
-                 cargo deny --manifest-path {manifest} check --config deny.toml licenses bans sources"
+                 cargo deny --manifest-path {manifest} --config deny.toml check licenses bans sources"
             );
         }
     }
@@ -32,7 +32,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         if !check(root, manifest, &["--disable-fetch", "advisories"])? {
             bail!(
                 "deny: a dependency has a security advisory; run it alone with:\n    \
-                 cargo deny --manifest-path {manifest} check --config deny.toml advisories"
+                 cargo deny --manifest-path {manifest} --config deny.toml check advisories"
             );
         }
     }
@@ -45,7 +45,7 @@ fn check(root: &Path, manifest: &str, checks: &[&str]) -> Result<bool> {
     let config = config
         .to_str()
         .context("the path of deny.toml is not UTF-8")?;
-    let before = ["--manifest-path", manifest, "check", "--config", config];
+    let before = ["--manifest-path", manifest, "--config", config, "check"];
     cargo_deny(root, &[&before, checks].concat())
 }
 
