@@ -5,7 +5,7 @@
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use infalign_kernels::attention::Attention;
+use infalign_kernels::attention::{Attention, Group};
 use infalign_kernels::rotary::Rotary;
 
 fn main() {
@@ -13,8 +13,8 @@ fn main() {
 }
 
 /// Sequences of `T` tokens that make 2048.
-fn offsets(length: usize) -> Vec<usize> {
-    (0..=2048 / length).map(|i| i * length).collect()
+fn groups(length: usize) -> Vec<Group> {
+    vec![Group::alone(length); 2048 / length]
 }
 
 fn values(n: usize) -> Vec<f32> {
@@ -41,12 +41,12 @@ fn forward(bencher: Bencher<'_, '_>, shape: (usize, usize, usize)) {
     let frequencies: Vec<f32> = (0..head_dim / 2).map(|k| 0.8_f32.powi(k as i32)).collect();
     let rotary = Rotary::new(&frequencies, length, 1.0);
     let attention = attention(head_dim, heads, &rotary);
-    let (offsets, qkv) = (offsets(length), values(2048 * attention.qkv_width()));
+    let (groups, qkv) = (groups(length), values(2048 * attention.qkv_width()));
     let mut out = vec![0.0; 2048 * attention.out_width()];
     let mut lse = vec![0.0; 2048 * attention.heads];
     bencher
         .counter(ItemsCount::new(flops(shape)))
-        .bench_local(|| attention.forward(&qkv, &offsets, &mut out, &mut lse));
+        .bench_local(|| attention.forward(&qkv, &groups, &mut out, &mut lse));
 }
 
 #[divan::bench(args = SHAPES)]
@@ -55,15 +55,15 @@ fn backward(bencher: Bencher<'_, '_>, shape: (usize, usize, usize)) {
     let frequencies: Vec<f32> = (0..head_dim / 2).map(|k| 0.8_f32.powi(k as i32)).collect();
     let rotary = Rotary::new(&frequencies, length, 1.0);
     let attention = attention(head_dim, heads, &rotary);
-    let (offsets, qkv) = (offsets(length), values(2048 * attention.qkv_width()));
+    let (groups, qkv) = (groups(length), values(2048 * attention.qkv_width()));
     let mut out = vec![0.0; 2048 * attention.out_width()];
     let mut lse = vec![0.0; 2048 * attention.heads];
-    attention.forward(&qkv, &offsets, &mut out, &mut lse);
+    attention.forward(&qkv, &groups, &mut out, &mut lse);
     let dout = values(out.len());
     let mut dqkv = vec![0.0; qkv.len()];
     bencher
         .counter(ItemsCount::new(flops(shape) * 5 / 2))
-        .bench_local(|| attention.backward(&qkv, &offsets, &out, &lse, &dout, &mut dqkv));
+        .bench_local(|| attention.backward(&qkv, &groups, &out, &lse, &dout, &mut dqkv));
 }
 
 fn attention(head_dim: usize, heads: usize, rotary: &Rotary) -> Attention<'_> {

@@ -9,9 +9,10 @@
 //! dvⱼ = Σᵢ pᵢⱼ doutᵢ, dsᵢⱼ = pᵢⱼ (doutᵢ · vⱼ − Dᵢ) (1 − (sᵢⱼ / c)²), dqᵢ = scale Σⱼ dsᵢⱼ kⱼ, dkⱼ = scale Σᵢ dsᵢⱼ qᵢ; then the rotation backwards.
 //! Probabilities are made again from `lse`; neither they nor the rotated heads are kept.
 //!
-//! A row of `qkv` is packed [q heads | k heads | v heads]. Positions are counted from 0 in every sequence. An output row depends on nothing but
-//! its own sequence up to itself, to the bit. Work is parallel over (sequence, key/value head), forward and backward, so nothing is summed across
-//! threads. A window of 0 counts as 1; an empty sequence has no rows.
+//! A row of `qkv` is packed [q heads | k heads | v heads]. Positions are counted from 0 in every sequence. Sequences that begin alike may stand as
+//! one [`Group`], whose beginning has its rows once. An output row depends on nothing but its own sequence up to itself, to the bit, grouped or
+//! not; a gradient of a shared row is the sum over the sequences. Work is parallel over (group, key/value head), forward and backward, so nothing
+//! is summed across threads. A window of 0 counts as 1; an empty sequence has no rows.
 
 mod backward;
 pub(crate) mod forward;
@@ -23,8 +24,100 @@ use pulp::Arch;
 use crate::parallel::each_with;
 use crate::rotary::Rotary;
 
-/// Positions of a tile of transposed keys.
-const TILE: usize = 32;
+/// Positions of a tile of transposed keys. A shared beginning is whole tiles, so that what follows it is computed as it would be alone.
+pub const TILE: usize = 32;
+
+/// Sequences that begin alike: the rows of their beginning, then those of what follows it in each, sequence after sequence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Rows of the beginning, a multiple of [`TILE`]; 0 where nothing is shared.
+    pub shared: usize,
+    /// Rows of each sequence after it.
+    pub own: Vec<usize>,
+}
+
+impl Group {
+    /// One sequence by itself.
+    #[must_use]
+    pub fn alone(rows: usize) -> Self {
+        Self {
+            shared: 0,
+            own: vec![rows],
+        }
+    }
+
+    /// A group for each sequence of `offsets`: where sequences begin, and the end.
+    #[must_use]
+    pub fn each(offsets: &[usize]) -> Vec<Self> {
+        (offsets.windows(2))
+            .map(|ends| Self::alone(ends[1].saturating_sub(ends[0])))
+            .collect()
+    }
+
+    /// Rows of the whole group.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.shared + self.own.iter().sum::<usize>()
+    }
+
+    /// Tokens of the longest sequence.
+    #[must_use]
+    pub fn longest(&self) -> usize {
+        self.shared + self.own.iter().max().copied().unwrap_or(0)
+    }
+
+    /// The beginning, then what follows it in each sequence.
+    fn segments(&self) -> impl Iterator<Item = Segment> {
+        let beginning = Segment {
+            first_row: 0,
+            position: 0,
+            rows: self.shared,
+        };
+        let own = self.own.iter().scan(self.shared, |row, &rows| {
+            let first_row = *row;
+            *row += rows;
+            Some(Segment {
+                first_row,
+                position: self.shared,
+                rows,
+            })
+        });
+        core::iter::once(beginning).chain(own)
+    }
+
+    /// Positions of keys and values that are held at a time: the beginning and one sequence's own, in whole tiles.
+    fn held(&self) -> usize {
+        self.longest().next_multiple_of(TILE)
+    }
+}
+
+/// Rows that follow each other in a sequence.
+#[derive(Clone, Copy)]
+struct Segment {
+    /// Among the group's rows.
+    first_row: usize,
+    /// Of the first row, in its sequence.
+    position: usize,
+    rows: usize,
+}
+
+impl Segment {
+    /// Its positions.
+    fn positions(&self) -> core::ops::Range<usize> {
+        self.position..self.position + self.rows
+    }
+
+    /// Positions that its keys and values take, in whole tiles.
+    fn held(&self) -> core::ops::Range<usize> {
+        self.position..self.position + self.rows.next_multiple_of(TILE)
+    }
+
+    /// The row of a position, among the group's.
+    #[inline(always)]
+    fn row(&self, position: usize) -> usize {
+        self.first_row + (position - self.position)
+    }
+}
 
 /// What attention is computed with.
 #[derive(Clone, Copy, Debug)]
@@ -72,8 +165,9 @@ impl Attention<'_> {
     }
 
     /// # Panics
-    /// If heads are not a multiple of key/value heads, one of them or the head size is 0, or offsets are not those of `tokens` rows.
-    pub(crate) fn check(&self, qkv: &[f32], offsets: &[usize]) {
+    /// If heads are not a multiple of key/value heads, one of them or the head size is 0, a shared beginning is not whole tiles, or the groups do
+    /// not have as many rows as there are.
+    pub(crate) fn check(&self, qkv: &[f32], groups: &[Group]) {
         assert!(
             self.kv_heads > 0 && self.heads > 0 && self.heads.is_multiple_of(self.kv_heads),
             "{} query heads are not a multiple of {} key/value heads",
@@ -81,11 +175,11 @@ impl Attention<'_> {
             self.kv_heads
         );
         assert!(self.head_dim > 0, "heads of size 0");
-        let tokens = offsets.last().copied().unwrap_or(0);
+        let tokens: usize = groups.iter().map(Group::rows).sum();
         assert_eq!(qkv.len(), tokens * self.qkv_width(), "values of qkv");
         assert!(
-            offsets.first().is_none_or(|first| *first == 0) && offsets.is_sorted(),
-            "offsets start at 0 and do not fall"
+            groups.iter().all(|group| group.shared.is_multiple_of(TILE)),
+            "a shared beginning is not a multiple of {TILE} rows"
         );
     }
 
@@ -93,15 +187,16 @@ impl Attention<'_> {
     ///
     /// # Panics
     /// If shapes contradict each other, or a sequence is longer than the rotary table.
-    pub fn forward(&self, qkv: &[f32], offsets: &[usize], out: &mut [f32], lse: &mut [f32]) {
-        self.check(qkv, offsets);
+    pub fn forward(&self, qkv: &[f32], groups: &[Group], out: &mut [f32], lse: &mut [f32]) {
+        self.check(qkv, groups);
         let tokens = qkv.len() / self.qkv_width();
         assert_eq!(out.len(), tokens * self.out_width(), "values of out");
         assert_eq!(lse.len(), tokens * self.heads, "values of lse");
         let mut tasks: Vec<forward::Task<'_>> = self
-            .tasks(qkv, offsets)
-            .map(|(kv_head, qkv)| forward::Task {
+            .tasks(qkv, groups)
+            .map(|(group, kv_head, qkv)| forward::Task {
                 attention: *self,
+                group,
                 kv_head,
                 qkv,
                 out: Vec::with_capacity(qkv.len() / self.qkv_width()),
@@ -110,9 +205,8 @@ impl Attention<'_> {
             .collect();
         let mut out = out.chunks_exact_mut(self.out_width());
         let mut lse = lse.chunks_exact_mut(self.heads);
-        for (sequence, tasks) in tasks.chunks_exact_mut(self.kv_heads).enumerate() {
-            let rows = offsets[sequence + 1] - offsets[sequence];
-            for (out, lse) in out.by_ref().zip(lse.by_ref()).take(rows) {
+        for (group, tasks) in groups.iter().zip(tasks.chunks_exact_mut(self.kv_heads)) {
+            for (out, lse) in out.by_ref().zip(lse.by_ref()).take(group.rows()) {
                 let out = out.chunks_exact_mut(self.group() * self.head_dim);
                 let lse = lse.chunks_exact_mut(self.group());
                 for ((task, out), lse) in tasks.iter_mut().zip(out).zip(lse) {
@@ -133,43 +227,45 @@ impl Attention<'_> {
     pub fn backward(
         &self,
         qkv: &[f32],
-        offsets: &[usize],
+        groups: &[Group],
         out: &[f32],
         lse: &[f32],
         dout: &[f32],
         dqkv: &mut [f32],
     ) {
-        self.check(qkv, offsets);
+        self.check(qkv, groups);
         let tokens = qkv.len() / self.qkv_width();
         assert_eq!(out.len(), tokens * self.out_width(), "values of out");
         assert_eq!(dout.len(), out.len(), "values of dout");
         assert_eq!(lse.len(), tokens * self.heads, "values of lse");
         assert_eq!(dqkv.len(), qkv.len(), "values of dqkv");
         let (width, kv) = (self.out_width(), self.kv_heads * self.head_dim);
+        let mut from = 0;
         let mut tasks: Vec<backward::Task<'_>> = self
-            .tasks(qkv, offsets)
-            .enumerate()
-            .map(|(i, (kv_head, qkv))| {
-                let (from, to) = (offsets[i / self.kv_heads], offsets[i / self.kv_heads + 1]);
-                backward::Task {
+            .tasks(qkv, groups)
+            .map(|(group, kv_head, qkv)| {
+                let (rows, to) = (group.rows(), from + group.rows());
+                let task = backward::Task {
                     attention: *self,
+                    group,
                     kv_head,
                     qkv,
                     out: &out[from * width..to * width],
                     lse: &lse[from * self.heads..to * self.heads],
                     dout: &dout[from * width..to * width],
-                    dq: Vec::with_capacity(to - from),
-                    dk: Vec::with_capacity(to - from),
-                    dv: Vec::with_capacity(to - from),
+                    dq: Vec::with_capacity(rows),
+                    dk: Vec::with_capacity(rows),
+                    dv: Vec::with_capacity(rows),
+                };
+                if kv_head + 1 == self.kv_heads {
+                    from = to;
                 }
+                task
             })
             .collect();
         let mut rows = dqkv.chunks_exact_mut(self.qkv_width());
-        for (sequence, tasks) in tasks.chunks_exact_mut(self.kv_heads).enumerate() {
-            for row in rows
-                .by_ref()
-                .take(offsets[sequence + 1] - offsets[sequence])
-            {
+        for (group, tasks) in groups.iter().zip(tasks.chunks_exact_mut(self.kv_heads)) {
+            for row in rows.by_ref().take(group.rows()) {
                 let (q, row) = row.split_at_mut(width);
                 let (k, v) = row.split_at_mut(kv);
                 let q = q.chunks_exact_mut(self.group() * self.head_dim);
@@ -187,16 +283,18 @@ impl Attention<'_> {
         });
     }
 
-    /// (key/value head, rows of the sequence) of every task, sequence by sequence.
+    /// (group, key/value head, rows of the group) of every task, group by group.
     fn tasks<'b>(
         &self,
         qkv: &'b [f32],
-        offsets: &'b [usize],
-    ) -> impl Iterator<Item = (usize, &'b [f32])> {
+        groups: &'b [Group],
+    ) -> impl Iterator<Item = (&'b Group, usize, &'b [f32])> {
         let (width, kv_heads) = (self.qkv_width(), self.kv_heads);
-        offsets.windows(2).flat_map(move |ends| {
-            let rows = &qkv[ends[0] * width..ends[1] * width];
-            (0..kv_heads).map(move |kv_head| (kv_head, rows))
+        let mut rest = qkv;
+        groups.iter().flat_map(move |group| {
+            let rows;
+            (rows, rest) = rest.split_at(group.rows() * width);
+            (0..kv_heads).map(move |kv_head| (group, kv_head, rows))
         })
     }
 }

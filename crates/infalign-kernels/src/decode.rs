@@ -14,10 +14,10 @@ use std::sync::Arc;
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::aligned::Aligned;
-use crate::attention::Attention;
 use crate::attention::forward::exponentials;
 use crate::attention::load::{head, padded};
 use crate::attention::tiles::{by_rows, zeros};
+use crate::attention::{Attention, Group};
 use crate::cache::{POSITIONS, Prefix, Sequence};
 use crate::parallel::each_with;
 use crate::tanh::tanh;
@@ -45,7 +45,7 @@ pub fn prefill_attention(
         "prefixes and prompts"
     );
     let mut lse = vec![0.0; qkv.len() / width * attention.heads];
-    attention.forward(qkv, offsets, out, &mut lse);
+    attention.forward(qkv, &Group::each(offsets), out, &mut lse);
     for (prefix, ends) in prefixes.iter_mut().zip(offsets.windows(2)) {
         prefix.write(attention, layer, &qkv[ends[0] * width..ends[1] * width]);
     }

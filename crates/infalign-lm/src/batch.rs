@@ -2,14 +2,23 @@
 
 use std::sync::Arc;
 
+use burn::tensor::Device;
+
+use crate::computed::Computed;
 use crate::error::{Error, Result};
+use crate::ops::fused::is_cpu;
 use crate::spec::Spec;
 
 /// Sequences of tokens, one after the other.
+///
+/// Where sequences that follow each other begin alike, as the responses to a prompt do, a CPU computes the beginning once (whole 32 tokens of it).
+/// Rows are those of all sequences all the same, and what is found at them has the same bits as without company.
 #[derive(Debug, Clone)]
 pub struct Batch {
     tokens: Arc<[u32]>,
     offsets: Arc<[usize]>,
+    alone: Computed,
+    shared: Option<Computed>,
 }
 
 impl Batch {
@@ -45,10 +54,25 @@ impl Batch {
         if sequences.is_empty() {
             return Err(Error::EmptySequence { sequence: 0 });
         }
+        let tokens: Arc<[u32]> = tokens.into();
+        let offsets: Arc<[usize]> = offsets.into();
         Ok(Self {
-            tokens: tokens.into(),
-            offsets: offsets.into(),
+            alone: Computed::alone(&tokens, &offsets),
+            shared: Computed::shared(&tokens, &offsets),
+            tokens,
+            offsets,
         })
+    }
+
+    /// A row for every token.
+    pub(crate) fn alone(&self) -> &Computed {
+        &self.alone
+    }
+
+    /// The rows that a device computes.
+    pub(crate) fn computed(&self, device: &Device) -> &Computed {
+        let shared = self.shared.as_ref().filter(|_| is_cpu(device));
+        shared.unwrap_or(&self.alone)
     }
 
     /// All tokens, sequence after sequence.
@@ -67,14 +91,5 @@ impl Batch {
     #[must_use]
     pub fn sequences(&self) -> usize {
         self.offsets.len() - 1
-    }
-
-    /// Every token's position in its sequence, from 0.
-    #[must_use]
-    pub fn positions(&self) -> Arc<[u32]> {
-        self.offsets
-            .windows(2)
-            .flat_map(|w| 0..u32::try_from(w[1] - w[0]).unwrap_or(u32::MAX))
-            .collect()
     }
 }

@@ -2,6 +2,7 @@
 
 mod batch;
 mod chat;
+mod computed;
 mod detokenise;
 mod device;
 mod error;

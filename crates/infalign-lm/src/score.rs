@@ -1,12 +1,13 @@
 //! Figures of given responses: log-probabilities, exact KL and entropy at every token; scores of a classification or value head.
 //!
 //! Sequences of any length share a forward pass row by row, without padding, and on a CPU no row knows its neighbours: the figures of a
-//! sequence are the same bits in whatever company it is scored.
+//! sequence are the same bits in whatever company it is scored. Responses to one prompt that follow each other share the rows of the prompt.
 
 use burn::Tensor;
 
 use crate::{
     batch::Batch,
+    computed::alike,
     error::{Error, Result},
     model::{Decoder, values},
     ops::{
@@ -19,6 +20,8 @@ use crate::{
 
 /// Tokens of one forward pass, about: enough to fill the cores, few enough that activations stay in the caches.
 const TOKENS: usize = 2048;
+/// Tokens for each token that is computed: their hidden states, which are as many, stay small beside the activations.
+const MOST_SHARED: usize = 16;
 
 /// A response after its prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,17 +206,20 @@ impl Tokens for Vec<u32> {
     }
 }
 
-/// Runs of sequences of about [`TOKENS`] tokens together.
+/// Runs of sequences of about [`TOKENS`] tokens together, where a beginning that follows its like is not counted again.
 fn parts<S: Tokens>(sequences: &[S]) -> Vec<&[S]> {
     let mut parts = Vec::new();
     let mut rest = sequences;
     while !rest.is_empty() {
-        let mut tokens = 0;
+        let (mut computed, mut all) = (0, 0);
+        let mut last: &[u32] = &[];
         let fit = rest
             .iter()
             .take_while(|s| {
-                tokens += s.tokens().len();
-                tokens <= TOKENS
+                computed += s.tokens().len() - alike(last, s.tokens());
+                all += s.tokens().len();
+                last = s.tokens();
+                computed <= TOKENS && all <= MOST_SHARED * TOKENS
             })
             .count();
         let (part, other) = rest.split_at(fit.max(1));

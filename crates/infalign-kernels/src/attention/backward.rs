@@ -1,11 +1,11 @@
-//! The backward pass of one key/value head of one sequence, sixteen query rows at a time.
+//! The backward pass of one key/value head of one group, sixteen query rows at a time.
 
 use pulp::{Simd, WithSimd};
 
-use super::forward::{products, weighted};
+use super::forward::{blocks, load, products, weighted};
 use super::load::{head, padded, transpose};
 use super::tiles::{Tile, by_columns};
-use super::{Attention, TILE};
+use super::{Attention, Group, Segment, TILE};
 use crate::aligned::Aligned;
 use crate::exp::exp;
 use crate::lanes::{LANES, sum2};
@@ -16,6 +16,7 @@ const BLOCK: usize = 16;
 
 pub(super) struct Task<'a> {
     pub(super) attention: Attention<'a>,
+    pub(super) group: &'a Group,
     pub(super) kv_head: usize,
     pub(super) qkv: &'a [f32],         // (T, qkv width)
     pub(super) out: &'a [f32],         // (T, out width)
@@ -28,11 +29,11 @@ pub(super) struct Task<'a> {
 
 #[derive(Default)]
 pub(super) struct Scratch {
-    keys: Aligned,   // (T, padded head size), rotated
-    values: Aligned, // (T, padded head size)
+    keys: Aligned,   // (positions held, padded head size), rotated
+    values: Aligned, // (positions held, padded head size)
     keys_t: Aligned, // (tiles, head size, TILE)
     values_t: Aligned,
-    dk: Aligned, // (T, padded head size), of the rotated keys
+    dk: Aligned, // (positions held, padded head size), of the rotated keys
     dv: Aligned,
     queries: Aligned, // (BLOCK, padded head size), rotated and scaled
     dout: Aligned,    // (BLOCK, padded head size)
@@ -63,6 +64,7 @@ impl WithSimd for Run<'_, '_> {
 fn backward<S: Simd, const R: usize>(simd: S, task: Task<'_>, scratch: &mut Scratch) {
     let Task {
         attention,
+        group,
         kv_head,
         qkv,
         out,
@@ -72,61 +74,56 @@ fn backward<S: Simd, const R: usize>(simd: S, task: Task<'_>, scratch: &mut Scra
         mut dk,
         mut dv,
     } = task;
-    let (d, dp, group) = (
-        attention.head_dim,
-        padded(attention.head_dim),
-        attention.group(),
-    );
-    let (t, width, out_width) = (dq.len(), attention.qkv_width(), attention.out_width());
-    let tiles = t.div_ceil(TILE);
-    let keys = scratch.keys.at_least(tiles * TILE * dp);
-    let values = scratch.values.at_least(tiles * TILE * dp);
-    let keys_t = scratch.keys_t.at_least(tiles * TILE * d);
-    let values_t = scratch.values_t.at_least(tiles * TILE * d);
-    let dk_sum = scratch.dk.at_least(tiles * TILE * dp);
-    let dv_sum = scratch.dv.at_least(tiles * TILE * dp);
+    let (d, dp) = (attention.head_dim, padded(attention.head_dim));
+    let (held, width, out_width) = (group.held(), attention.qkv_width(), attention.out_width());
+    let keys = scratch.keys.at_least(held * dp);
+    let values = scratch.values.at_least(held * dp);
+    let keys_t = scratch.keys_t.at_least(held * d);
+    let values_t = scratch.values_t.at_least(held * d);
+    let dk_sum = scratch.dk.at_least(held * dp);
+    let dv_sum = scratch.dv.at_least(held * dp);
     let queries = scratch.queries.at_least(BLOCK * dp);
     let douts = scratch.dout.at_least(BLOCK * dp);
     let dq_rows = scratch.dq.at_least(R * dp);
-    let p_rows = scratch.p.at_least(BLOCK * tiles * TILE);
-    let ds_rows = scratch.ds.at_least(BLOCK * tiles * TILE);
-    dk_sum.fill(0.0);
-    dv_sum.fill(0.0);
+    let p_rows = scratch.p.at_least(BLOCK * held);
+    let ds_rows = scratch.ds.at_least(BLOCK * held);
 
-    let k_at = (attention.heads + kv_head) * d;
-    let v_at = k_at + attention.kv_heads * d;
-    for (i, row) in qkv.chunks_exact(width).enumerate() {
-        head(
-            &row[k_at..k_at + d],
-            attention.rotary,
-            i,
-            1.0,
-            &mut keys[i * dp..][..dp],
+    let mut write = |segment: Segment, dk_sum: &[f32], dv_sum: &[f32]| {
+        for i in segment.positions() {
+            let row = segment.row(i);
+            dk[row].copy_from_slice(&dk_sum[i * dp..][..d]);
+            if let Some(rotary) = attention.rotary {
+                rotary.apply_backward(dk[row], i);
+            }
+            dv[row].copy_from_slice(&dv_sum[i * dp..][..d]);
+        }
+    };
+    for segment in group.segments() {
+        let held = segment.held();
+        let (at, t_at) = (held.start * dp..held.end * dp, held.start * d);
+        load(
+            &attention,
+            kv_head,
+            qkv,
+            segment,
+            &mut keys[at.clone()],
+            &mut values[at.clone()],
         );
-        head(
-            &row[v_at..v_at + d],
-            None,
-            i,
-            1.0,
-            &mut values[i * dp..][..dp],
-        );
-    }
-    keys[t * dp..].fill(0.0);
-    values[t * dp..].fill(0.0);
-    transpose(keys, dp, d, keys_t);
-    transpose(values, dp, d, values_t);
-
-    for g in 0..group {
-        let h = kv_head * group + g;
-        for i0 in (0..t).step_by(BLOCK) {
-            let rows = BLOCK.min(t - i0);
+        transpose(&keys[at.clone()], dp, d, &mut keys_t[t_at..]);
+        transpose(&values[at.clone()], dp, d, &mut values_t[t_at..]);
+        dk_sum[at.clone()].fill(0.0);
+        dv_sum[at].fill(0.0);
+        let end = segment.positions().end;
+        for (g, i0) in blocks(&attention, segment, BLOCK) {
+            let h = kv_head * attention.group() + g;
+            let rows = BLOCK.min(end - i0);
             for r in 0..rows {
-                let i = i0 + r;
-                let from = &qkv[i * width + h * d..][..d];
+                let row = segment.row(i0 + r);
+                let from = &qkv[row * width + h * d..][..d];
                 let to = &mut queries[r * dp..][..dp];
-                head(from, attention.rotary, i, attention.scale, to);
-                let from = &dout[i * out_width + h * d..][..d];
-                head(from, None, i, 1.0, &mut douts[r * dp..][..dp]);
+                head(from, attention.rotary, i0 + r, attention.scale, to);
+                let from = &dout[row * out_width + h * d..][..d];
+                head(from, None, i0 + r, 1.0, &mut douts[r * dp..][..dp]);
             }
             queries[rows * dp..].fill(0.0);
             douts[rows * dp..].fill(0.0);
@@ -143,26 +140,27 @@ fn backward<S: Simd, const R: usize>(simd: S, task: Task<'_>, scratch: &mut Scra
             }
             for r in 0..rows {
                 let i = i0 + r;
-                let at = i * out_width + h * d;
+                let row = segment.row(i);
+                let at = row * out_width + h * d;
                 let delta = sum2(&out[at..at + d], &dout[at..at + d], |x, y| x * y);
                 let (p, ds) = (
                     &mut p[r * stride..][..stride],
                     &mut ds[r * stride..][..stride],
                 );
                 let visible = attention.first_visible(i) - first * TILE..i + 1 - first * TILE;
-                let lse = lse[i * attention.heads + h];
+                let lse = lse[row * attention.heads + h];
                 score_gradients(p, ds, visible, lse, delta, attention.softcap);
             }
             p[rows * stride..].fill(0.0);
             ds[rows * stride..].fill(0.0);
 
             for r0 in (0..rows).step_by(R) {
-                let steps = (i0 + r0 + R).min(t) - first * TILE;
+                let steps = (i0 + r0 + R).min(end) - first * TILE;
                 let a = &ds[r0 * stride..];
                 let keys = &keys[first * TILE * dp..];
                 weighted::<S, R>(simd, a, stride, steps, keys, dp, dq_rows);
                 for r in 0..R.min(rows - r0) {
-                    let to = &mut dq[i0 + r0 + r][g * d..][..d];
+                    let to = &mut dq[segment.row(i0 + r0 + r)][g * d..][..d];
                     for (to, from) in to.iter_mut().zip(&dq_rows[r * dp..]) {
                         *to = from * attention.scale;
                     }
@@ -177,13 +175,12 @@ fn backward<S: Simd, const R: usize>(simd: S, task: Task<'_>, scratch: &mut Scra
             add_columns::<S, R>(simd, p, stride, steps, douts, dp, &mut dv_sum[from..]);
             add_columns::<S, R>(simd, ds, stride, steps, queries, dp, &mut dk_sum[from..]);
         }
-    }
-    for i in 0..t {
-        dk[i].copy_from_slice(&dk_sum[i * dp..][..d]);
-        if let Some(rotary) = attention.rotary {
-            rotary.apply_backward(dk[i], i);
+        if segment.position > 0 || group.shared == 0 {
+            write(segment, dk_sum, dv_sum);
         }
-        dv[i].copy_from_slice(&dv_sum[i * dp..][..d]);
+    }
+    if let Some(beginning) = group.segments().next() {
+        write(beginning, dk_sum, dv_sum);
     }
 }
 

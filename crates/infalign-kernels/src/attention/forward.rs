@@ -1,10 +1,10 @@
-//! The forward pass of one key/value head of one sequence, R query rows at a time.
+//! The forward pass of one key/value head of one group, R query rows at a time.
 
 use pulp::{Simd, WithSimd};
 
 use super::load::{head, padded, transpose};
 use super::tiles::{Tile, by_rows, zeros};
-use super::{Attention, TILE};
+use super::{Attention, Group, Segment, TILE};
 use crate::aligned::Aligned;
 use crate::exp::exp;
 use crate::lanes::{self, LANES};
@@ -12,6 +12,7 @@ use crate::tanh::tanh;
 
 pub(super) struct Task<'a> {
     pub(super) attention: Attention<'a>,
+    pub(super) group: &'a Group,
     pub(super) kv_head: usize,
     pub(super) qkv: &'a [f32],          // (T, qkv width)
     pub(super) out: Vec<&'a mut [f32]>, // T rows of (group, head size)
@@ -20,9 +21,9 @@ pub(super) struct Task<'a> {
 
 #[derive(Default)]
 pub(super) struct Scratch {
-    keys: Aligned,       // (T, padded head size), rotated
+    keys: Aligned,       // (positions held, padded head size), rotated
     transposed: Aligned, // (tiles, head size, TILE)
-    values: Aligned,     // (T, padded head size)
+    values: Aligned,     // (positions held, padded head size)
     queries: Aligned,    // (R, padded head size), rotated and scaled
     scores: Aligned,     // (R, visible tiles · TILE)
     out: Aligned,        // (R, padded head size)
@@ -51,53 +52,33 @@ impl WithSimd for Run<'_, '_> {
 fn forward<S: Simd, const R: usize>(simd: S, task: Task<'_>, scratch: &mut Scratch) {
     let Task {
         attention,
+        group,
         kv_head,
         qkv,
         mut out,
         mut lse,
     } = task;
-    let (d, dp, group) = (
-        attention.head_dim,
-        padded(attention.head_dim),
-        attention.group(),
-    );
-    let (t, width) = (out.len(), attention.qkv_width());
-    let tiles = t.div_ceil(TILE);
-    let keys = scratch.keys.at_least(tiles * TILE * dp);
-    let values = scratch.values.at_least(tiles * TILE * dp);
-    let transposed = scratch.transposed.at_least(tiles * TILE * d);
+    let (d, dp) = (attention.head_dim, padded(attention.head_dim));
+    let (held, width) = (group.held(), attention.qkv_width());
+    let keys = scratch.keys.at_least(held * dp);
+    let values = scratch.values.at_least(held * dp);
+    let transposed = scratch.transposed.at_least(held * d);
     let queries = scratch.queries.at_least(R * dp);
-    let scores = scratch.scores.at_least(R * tiles * TILE);
+    let scores = scratch.scores.at_least(R * held);
     let weighted_values = scratch.out.at_least(R * dp);
 
-    let k_at = (attention.heads + kv_head) * d;
-    let v_at = k_at + attention.kv_heads * d;
-    for (i, row) in qkv.chunks_exact(width).enumerate() {
-        head(
-            &row[k_at..k_at + d],
-            attention.rotary,
-            i,
-            1.0,
-            &mut keys[i * dp..][..dp],
-        );
-        head(
-            &row[v_at..v_at + d],
-            None,
-            i,
-            1.0,
-            &mut values[i * dp..][..dp],
-        );
-    }
-    keys[t * dp..].fill(0.0);
-    values[t * dp..].fill(0.0);
-    transpose(keys, dp, d, transposed);
-
-    for g in 0..group {
-        let q_at = (kv_head * group + g) * d;
-        for i0 in (0..t).step_by(R) {
-            let rows = R.min(t - i0);
+    for segment in group.segments() {
+        let held = segment.held();
+        let at = held.start * dp..held.end * dp;
+        let (own_keys, own_values) = (&mut keys[at.clone()], &mut values[at]);
+        load(&attention, kv_head, qkv, segment, own_keys, own_values);
+        transpose(own_keys, dp, d, &mut transposed[held.start * d..]);
+        let end = segment.positions().end;
+        for (g, i0) in blocks(&attention, segment, R) {
+            let q_at = (kv_head * attention.group() + g) * d;
+            let rows = R.min(end - i0);
             for r in 0..rows {
-                let from = &qkv[(i0 + r) * width + q_at..][..d];
+                let from = &qkv[segment.row(i0 + r) * width + q_at..][..d];
                 let to = &mut queries[r * dp..][..dp];
                 head(from, attention.rotary, i0 + r, attention.scale, to);
             }
@@ -123,7 +104,7 @@ fn forward<S: Simd, const R: usize>(simd: S, task: Task<'_>, scratch: &mut Scrat
                 let from = attention.first_visible(i) - first * TILE;
                 let (max, sum) = softmax(row, from, i + 1 - first * TILE, attention.softcap);
                 sums[r] = sum;
-                lse[i][g] = max + sum.ln();
+                lse[segment.row(i)][g] = max + sum.ln();
             }
 
             // Steps past a row's own position have probability 0 and change nothing.
@@ -132,13 +113,48 @@ fn forward<S: Simd, const R: usize>(simd: S, task: Task<'_>, scratch: &mut Scrat
             weighted::<S, R>(simd, scores, stride, steps, values, dp, weighted_values);
             for r in 0..rows {
                 let inverse = 1.0 / sums[r];
-                let to = &mut out[i0 + r][g * d..][..d];
+                let to = &mut out[segment.row(i0 + r)][g * d..][..d];
                 for (to, from) in to.iter_mut().zip(&weighted_values[r * dp..]) {
                     *to = from * inverse;
                 }
             }
         }
     }
+}
+
+/// (query head of the group, first position of a block of `step` rows) of a segment.
+#[inline(always)]
+pub(super) fn blocks(
+    attention: &Attention<'_>,
+    segment: Segment,
+    step: usize,
+) -> impl Iterator<Item = (usize, usize)> {
+    (0..attention.group()).flat_map(move |g| segment.positions().step_by(step).map(move |i| (g, i)))
+}
+
+/// Rotated keys and values of a segment's rows, and zeros up to a whole tile.
+#[inline(always)]
+pub(super) fn load(
+    attention: &Attention<'_>,
+    kv_head: usize,
+    qkv: &[f32], // (T, qkv width)
+    segment: Segment,
+    keys: &mut [f32], // (rows in whole tiles, padded head size)
+    values: &mut [f32],
+) {
+    let (d, dp) = (attention.head_dim, padded(attention.head_dim));
+    let width = attention.qkv_width();
+    let k_at = (attention.heads + kv_head) * d;
+    let v_at = k_at + attention.kv_heads * d;
+    let rows = qkv.chunks_exact(width).skip(segment.first_row);
+    let rows = rows.zip(segment.positions());
+    for (n, (row, i)) in rows.enumerate() {
+        let (key, value) = (&row[k_at..k_at + d], &row[v_at..v_at + d]);
+        head(key, attention.rotary, i, 1.0, &mut keys[n * dp..][..dp]);
+        head(value, None, i, 1.0, &mut values[n * dp..][..dp]);
+    }
+    keys[segment.rows * dp..].fill(0.0);
+    values[segment.rows * dp..].fill(0.0);
 }
 
 /// Products of R rows with the positions of tiles, as many as a row of `to` holds.

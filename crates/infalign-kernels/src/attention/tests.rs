@@ -64,7 +64,7 @@ fn forward(a: &Attention<'_>, qkv: &[f32], offsets: &[usize]) -> (Vec<f32>, Vec<
     let tokens = qkv.len() / a.qkv_width();
     let mut out = vec![f32::NAN; tokens * a.out_width()];
     let mut lse = vec![f32::NAN; tokens * a.heads];
-    a.forward(qkv, offsets, &mut out, &mut lse);
+    a.forward(qkv, &Group::each(offsets), &mut out, &mut lse);
     (out, lse)
 }
 
@@ -127,7 +127,7 @@ proptest! {
         let (out, lse) = forward(&a, &qkv, &offsets);
         let dout = random(out.len(), seed ^ 1);
         let mut dqkv = vec![f32::NAN; qkv.len()];
-        a.backward(&qkv, &offsets, &out, &lse, &dout, &mut dqkv);
+        a.backward(&qkv, &Group::each(&offsets), &out, &lse, &dout, &mut dqkv);
         let expected = gradient(&qkv, |x| dot(&reference(&a, &frequencies, x, &offsets).0, &dout));
         assert_close(&dqkv, &expected, 5e-6);
     }
@@ -157,7 +157,7 @@ fn gradients_of_long_sequences_agree_along_a_direction() {
         let (out, lse) = forward(&a, &qkv, &offsets);
         let dout = random(out.len(), 6);
         let mut dqkv = vec![f32::NAN; qkv.len()];
-        a.backward(&qkv, &offsets, &out, &lse, &dout, &mut dqkv);
+        a.backward(&qkv, &Group::each(&offsets), &out, &lse, &dout, &mut dqkv);
         let along = |step: f64| {
             let u = random(qkv.len(), 7);
             let moved: Vec<f64> = (qkv.iter().zip(&u))
@@ -195,5 +195,72 @@ fn a_row_depends_only_on_its_own_prefix() {
             let (alone, _) = forward(&a, &qkv[77 * w..(77 + length) * w], &[0, length]);
             assert_same(&alone, &company[..length * a.out_width()]);
         }
+    }
+}
+
+/// Sequences that share whole tiles have the outputs that they have alone, to the bit, and gradients that are the sums over the sequences.
+#[test]
+fn sequences_of_a_group_are_computed_as_they_are_alone() {
+    let cases = [
+        (32, None, None, 32, vec![1, 40, 7]),
+        (20, Some(50), None, 64, vec![33, 5]),
+        (64, Some(20), Some(1.5), 32, vec![70, 1, 64]),
+        (8, None, None, 96, vec![0, 9]),
+    ];
+    for (head_dim, window, softcap, shared, own) in cases {
+        let rotary = Rotary::new(&frequencies(head_dim, true), 200, 1.0);
+        let a = Attention {
+            heads: 4,
+            kv_heads: 2,
+            head_dim,
+            scale: 0.3,
+            window,
+            softcap,
+            rotary: Some(&rotary),
+        };
+        let group = Group { shared, own };
+        let (rows, w, ow) = (group.rows(), a.qkv_width(), a.out_width());
+        let qkv = random(rows * w, 11);
+        let (mut out, mut lse) = (vec![f32::NAN; rows * ow], vec![f32::NAN; rows * a.heads]);
+        a.forward(&qkv, core::slice::from_ref(&group), &mut out, &mut lse);
+        // A shared row's gradient is asked for once, whatever the number of sequences: by the first of them.
+        let dout = random(out.len(), 12);
+        let mut dqkv = vec![f32::NAN; qkv.len()];
+        a.backward(
+            &qkv,
+            core::slice::from_ref(&group),
+            &out,
+            &lse,
+            &dout,
+            &mut dqkv,
+        );
+
+        let mut expected = vec![0.0; dqkv.len()];
+        let mut at = shared;
+        for (n, &own) in group.own.iter().enumerate() {
+            let part = |x: &[f32], width: usize| {
+                [&x[..shared * width], &x[at * width..(at + own) * width]].concat()
+            };
+            let alone = part(&qkv, w);
+            let offsets = [0, shared + own];
+            let (alone_out, alone_lse) = forward(&a, &alone, &offsets);
+            assert_same(&alone_out, &part(&out, ow));
+            assert_same(&alone_lse, &part(&lse, a.heads));
+            let mut alone_dout = part(&dout, ow);
+            if n > 0 {
+                alone_dout[..shared * ow].fill(0.0);
+            }
+            let mut d = vec![f32::NAN; alone.len()];
+            let each = Group::each(&offsets);
+            a.backward(&alone, &each, &alone_out, &alone_lse, &alone_dout, &mut d);
+            for (sum, d) in expected.iter_mut().zip(&d[..shared * w]) {
+                *sum += f64::from(*d);
+            }
+            for (sum, d) in expected[at * w..].iter_mut().zip(&d[shared * w..]) {
+                *sum += f64::from(*d);
+            }
+            at += own;
+        }
+        assert_close(&dqkv, &expected, 5e-6);
     }
 }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::attention::Group;
 use crate::cache::{CachePool, CacheShape};
 use crate::check::{assert_close, assert_same, random, wide};
 use crate::rotary::Rotary;
@@ -92,7 +93,7 @@ proptest! {
             let tokens = whole.len() / width;
             let mut out = vec![0.0; tokens * a.out_width()];
             let mut lse = vec![0.0; tokens * a.heads];
-            a.forward(&whole, &[0, tokens], &mut out, &mut lse);
+            a.forward(&whole, &[Group::alone(tokens)], &mut out, &mut lse);
             assert_close(got, &wide(&out[prompt * a.out_width()..]), 5e-6);
         }
     }

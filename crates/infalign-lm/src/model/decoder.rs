@@ -95,11 +95,12 @@ impl Decoder {
 
     /// Hidden states after the final norm, one row a token: `(tokens, dim)`.
     pub(crate) fn hidden(&self, batch: &Batch) -> Tensor<2> {
-        let mut x = self.embed(batch.tokens(), &batch.positions());
+        let rows = batch.computed(&self.device);
+        let mut x = self.embed(&rows.tokens, &rows.positions);
         for n in 0..self.spec.layers {
-            x = self.layer(n, x, |qkv| self.attention[n].forward(qkv, batch.offsets()));
+            x = self.layer(n, x, |qkv| self.attention[n].forward(qkv, &rows.groups));
         }
-        self.final_norm(x)
+        rows.of_batch(self.final_norm(x))
     }
 
     /// Embeds tokens; `positions` are counted from 0 in each sequence.

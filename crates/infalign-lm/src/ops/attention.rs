@@ -1,7 +1,7 @@
 //! Causal self-attention on a ragged batch, rotation of queries and keys included.
 //!
-//! Rows of the input are `[queries | keys | values]`, heads side by side; sequence s owns the rows `offsets[s]..offsets[s + 1]`, and positions
-//! are counted from 0 in each. Query i sees key j if j ≤ i and, under a sliding window w, i − w < j. Scores are `scale · q·k`, then
+//! Rows of the input are `[queries | keys | values]`, heads side by side, sequence after sequence, or group after group where sequences share their
+//! beginning (on a CPU only); positions are counted from 0 in each sequence. Query i sees key j if j ≤ i and, under a sliding window w, i − w < j. Scores are `scale · q·k`, then
 //! c · tanh(score / c) under a soft-cap c (Gemma 2, arXiv 2408.00118).
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,10 @@ use burn::{
     Tensor,
     tensor::{Bool, Device, TensorData, activation},
 };
-use infalign_kernels::{attention, rotary::Rotary};
+use infalign_kernels::{
+    attention::{self, Group},
+    rotary::Rotary,
+};
 
 use super::{
     embedding::indices,
@@ -85,21 +88,23 @@ pub(crate) struct Attention {
 
 impl Attention {
     /// Attention within every sequence: `(tokens, (heads + 2 kv_heads) · head_dim)` to `(tokens, heads · head_dim)`.
-    pub(crate) fn forward(&self, qkv: Tensor<2>, offsets: &Arc<[usize]>) -> Tensor<2> {
+    pub(crate) fn forward(&self, qkv: Tensor<2>, groups: &Arc<[Group]>) -> Tensor<2> {
         if fused::is_cpu(&qkv.device()) {
             let op = Full {
                 attention: self.clone(),
-                offsets: offsets.clone(),
+                groups: groups.clone(),
             };
             return fused::apply(op, [qkv]);
         }
+        debug_assert!(groups.iter().all(|group| group.shared == 0));
+        let lengths: Vec<usize> = groups.iter().flat_map(|group| group.own.clone()).collect();
         let device = qkv.device();
-        let longest = offsets.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(0);
+        let longest = lengths.iter().max().copied().unwrap_or(0);
         let cols = qkv.dims()[1];
-        let (padded, real) = padding(offsets, longest);
-        let x =
-            qkv.select(0, indices(&padded, &device))
-                .reshape([offsets.len() - 1, longest, cols]);
+        let (padded, real) = padding(&lengths, longest);
+        let x = qkv
+            .select(0, indices(&padded, &device))
+            .reshape([lengths.len(), longest, cols]);
         let (q, k, v) = self.split(&x, 0);
         let hidden = self.hidden(longest, &device);
         let out = self.attend(q, k, v, hidden);
@@ -223,18 +228,20 @@ impl Attention {
 
 /// Row numbers that make a rectangle of the sequences (row 0 where there is none: later positions are never seen by earlier ones), and those
 /// that take the real rows back out of it.
-pub(crate) fn padding(offsets: &[usize], longest: usize) -> (Vec<u32>, Vec<u32>) {
+pub(crate) fn padding(lengths: &[usize], longest: usize) -> (Vec<u32>, Vec<u32>) {
     let row = |n: usize| u32::try_from(n).expect("batches hold fewer than 2³² rows");
-    let mut padded = Vec::with_capacity((offsets.len() - 1) * longest);
+    let mut padded = Vec::with_capacity(lengths.len() * longest);
     let mut real = Vec::new();
-    for (s, w) in offsets.windows(2).enumerate() {
+    let mut first = 0;
+    for (s, length) in lengths.iter().enumerate() {
         for t in 0..longest {
-            let inside = w[0] + t < w[1];
-            padded.push(if inside { row(w[0] + t) } else { 0 });
+            let inside = t < *length;
+            padded.push(if inside { row(first + t) } else { 0 });
             if inside {
                 real.push(row(s * longest + t));
             }
         }
+        first += length;
     }
     (padded, real)
 }
@@ -270,16 +277,12 @@ fn repeat(x: Tensor<4>, group: usize) -> Tensor<4> {
 #[derive(Debug)]
 struct Full {
     attention: Attention,
-    offsets: Arc<[usize]>,
+    groups: Arc<[Group]>,
 }
 
 impl Full {
     fn longest(&self) -> usize {
-        self.offsets
-            .windows(2)
-            .map(|w| w[1] - w[0])
-            .max()
-            .unwrap_or(0)
+        self.groups.iter().map(Group::longest).max().unwrap_or(0)
     }
 }
 
@@ -289,7 +292,7 @@ impl Fused<1> for Full {
         let kernel = self.attention.kernel(table.as_deref());
         let mut out = vec![0.0; qkv.rows * kernel.out_width()];
         let mut lse = vec![0.0; qkv.rows * kernel.heads];
-        kernel.forward(qkv.values, &self.offsets, &mut out, &mut lse);
+        kernel.forward(qkv.values, &self.groups, &mut out, &mut lse);
         Forward {
             values: out,
             rows: qkv.rows,
@@ -309,7 +312,7 @@ impl Fused<1> for Full {
         let mut d = vec![0.0; qkv.values.len()];
         kernel.backward(
             qkv.values,
-            &self.offsets,
+            &self.groups,
             tape.output.values,
             lse,
             tape.gradient.values,

@@ -34,7 +34,7 @@ pub(super) const CAUSAL: [&str; 9] = [
     "gpt_neox",
     "gpt_neox_sequential",
 ];
-const CLASSIFIERS: [&str; 7] = [
+pub(super) const CLASSIFIERS: [&str; 7] = [
     "llama_cls",
     "mistral_cls",
     "qwen2_cls",

@@ -84,7 +84,8 @@ impl Engine for OnCpu<'_> {
                     .map_err(|e| Error::bug(e.to_string()))?,
             );
         }
-        let mut x = model.embed(batch.tokens(), &batch.positions());
+        let rows = batch.alone();
+        let mut x = model.embed(&rows.tokens, &rows.positions);
         for n in 0..model.spec().layers {
             let attention = model.attention(n);
             let table = attention.tables(longest);

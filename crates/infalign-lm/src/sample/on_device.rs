@@ -106,7 +106,8 @@ impl Engine for OnDevice<'_> {
                 len: p.len(),
             })
             .collect();
-        let mut x = model.embed(batch.tokens(), &batch.positions());
+        let rows = batch.alone();
+        let mut x = model.embed(&rows.tokens, &rows.positions);
         for n in 0..model.spec().layers {
             x = model.layer(n, x, |qkv| {
                 let attention = model.attention(n);
@@ -116,7 +117,7 @@ impl Engine for OnDevice<'_> {
                     let (_, k, v) = attention.split(&rows.reshape([1, time, cols]), 0);
                     prompt.layers.push([k, v].map(rows_of));
                 }
-                attention.forward(qkv, batch.offsets())
+                attention.forward(qkv, &rows.groups)
             });
         }
         let device = x.device();

@@ -94,13 +94,13 @@ fn at_once(model: &Decoder, batch: &Batch, rows: &Rows<'_>, rule: Rule<'_>) -> R
 
 fn by_layer(model: &Decoder, batch: &Batch, rows: &Rows<'_>, rule: Rule<'_>) -> Result<Gradients> {
     let leaf = |t: &Tensor<2>| t.clone().autodiff().require_grad();
-    let positions = batch.positions();
+    let computed = batch.computed(model.device());
     let layers = model.spec().layers;
     let mut inputs = Vec::with_capacity(layers);
-    let mut x = model.embed(batch.tokens(), &positions);
+    let mut x = model.embed(&computed.tokens, &computed.positions);
     for n in 0..layers {
         let next = model.layer(n, x.clone(), |qkv| {
-            model.attention(n).forward(qkv, batch.offsets())
+            model.attention(n).forward(qkv, &computed.groups)
         });
         inputs.push(std::mem::replace(&mut x, next));
     }
@@ -118,7 +118,8 @@ fn by_layer(model: &Decoder, batch: &Batch, rows: &Rows<'_>, rule: Rule<'_>) -> 
     };
     let last = leaf(&x);
     drop(x);
-    let (loss, stats, scalar) = head_loss(&taped, taped.final_norm(last.clone()), rows, rule)?;
+    let hidden = computed.of_batch(taped.final_norm(last.clone()));
+    let (loss, stats, scalar) = head_loss(&taped, hidden, rows, rule)?;
     let mut grads = scalar.backward();
     collect(&mut grads);
     let mut d = last.grad_remove(&mut grads);
@@ -127,13 +128,13 @@ fn by_layer(model: &Decoder, batch: &Batch, rows: &Rows<'_>, rule: Rule<'_>) -> 
         let input = leaf(&x);
         drop(x);
         let y = taped.layer(n, input.clone(), |qkv| {
-            taped.attention(n).forward(qkv, batch.offsets())
+            taped.attention(n).forward(qkv, &computed.groups)
         });
         let mut grads = known(0.0, [y], [d.take()]).backward();
         collect(&mut grads);
         d = input.grad_remove(&mut grads);
     }
-    let x = taped.embed(batch.tokens(), &positions);
+    let x = taped.embed(&computed.tokens, &computed.positions);
     if x.is_tracked() {
         collect(&mut known(0.0, [x], [d]).backward());
     }
