@@ -43,7 +43,7 @@ def main():
     folder = args.folder or Path(tempfile.mkdtemp())
     mapped, parquet = folder / "calibration.safetensors", folder / "calibration.parquet"
     ids = [f"prompt-{i:07d}" for i in range(args.prompts)]
-    answer = {"prompts": args.prompts, "k": args.k, "threads": 1, "package": "infalign 0.1.0", "peer": f"numpy {np.__version__}"}
+    answer = {"prompts": args.prompts, "k": args.k, "cores": len(os.sched_getaffinity(0)), "package": "infalign 0.1.0", "peer": f"numpy {np.__version__}"}
     if not mapped.exists():
         rewards = rng.standard_normal((args.prompts, args.k), dtype=np.float32)
         answer["from_rollouts_s"], calibration = best(1, lambda: infalign.Calibration.from_rollouts(ids, rewards))

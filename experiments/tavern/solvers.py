@@ -40,6 +40,8 @@ ROWS = {
     "k-400": ("K = 400", {"calibration.rollouts": 400}),
     "prompts-24": ("24 prompts in place of 96", {"prompts.limit": 24}),
     "ppo": ("PPO, exact KL", {"train.objective": "ppo"}),
+    "k3-brake": ("k3, with a brake above the budget", {"train.kl": "k3", "train.brake": 2.0}),
+    "ppo-brake": ("PPO, with a brake above the budget", {"train.objective": "ppo", "train.brake": 2.0}),
 }
 
 

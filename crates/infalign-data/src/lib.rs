@@ -48,7 +48,7 @@ pub use rollouts::{
     read_rewards, read_rollouts, write_rewards, write_rollouts,
 };
 pub use run::{Existing, Fingerprint, Identity, Manifest, Outcome, RunDir, StageRecord};
-pub use samples::{SampledPrompt, read_samples};
+pub use samples::{SampledPrompt, Samples, read_samples};
 pub use table::{ResponseCounts, RewardTable, TableBuilder};
 pub use texts::{
     BadRows, DOCUMENT_SEPARATOR, Document, DocumentOptions, Documents, Example, Examples, Message,

@@ -5,8 +5,8 @@ use std::path::Path;
 use crate::{
     convert::{Groups, Needs},
     error::Result,
-    formats::{RecordOptions, Response, read_records},
-    texts::Turns,
+    formats::{RecordOptions, Records, Response, read_records},
+    texts::{BadRows, Turns},
 };
 
 /// A prompt with a policy's responses.
@@ -24,29 +24,49 @@ pub struct SampledPrompt {
     pub responses: Vec<Response>,
 }
 
-/// Reads all prompts with their responses, in the order of first appearance.
+/// The prompts of a file with their responses; ends after the first error.
+///
+/// A prompt comes as soon as its row is read where a row has all of its responses. Responses that have rows of their own are gathered first, and
+/// their prompts come in the order of first appearance.
 ///
 /// # Errors
-/// As [`read_records`]; a row without responses or rewards, a prompt of which some responses have a reward and some do not.
-pub fn read_samples(path: impl AsRef<Path>, options: &RecordOptions) -> Result<Vec<SampledPrompt>> {
-    let mut records = read_records(path, options)?;
+/// Items: as [`Records`]; a row without responses or rewards, a prompt of which some responses have a reward and some do not.
+pub struct Samples(Groups<Records>);
+
+impl Samples {
+    /// The rows left out so far.
+    #[must_use]
+    pub fn bad(&self) -> &BadRows {
+        self.0.bad()
+    }
+}
+
+impl Iterator for Samples {
+    type Item = Result<SampledPrompt>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let group = self.0.next()?;
+        Some(group.map(|group| SampledPrompt {
+            id: group.id,
+            named: group.named,
+            prompt: group.prompt,
+            answer: group.answer,
+            responses: group.responses,
+        }))
+    }
+}
+
+/// Opens a file of responses.
+///
+/// # Errors
+/// As [`read_records`].
+pub fn read_samples(path: impl AsRef<Path>, options: &RecordOptions) -> Result<Samples> {
     let needs = Needs {
         texts: false,
         rewards: false,
         sampled: false,
     };
-    Groups::new(&mut records, needs)
-        .map(|group| {
-            let group = group?;
-            Ok(SampledPrompt {
-                id: group.id,
-                named: group.named,
-                prompt: group.prompt,
-                answer: group.answer,
-                responses: group.responses,
-            })
-        })
-        .collect()
+    Ok(Samples(Groups::new(read_records(path, options)?, needs)))
 }
 
 #[cfg(test)]
@@ -58,7 +78,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();
-        read_samples(&path, &RecordOptions::default())
+        read_samples(&path, &RecordOptions::default())?.collect()
     }
 
     #[test]

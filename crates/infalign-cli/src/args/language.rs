@@ -132,7 +132,7 @@ pub(crate) struct Score {
     #[arg(long, value_name = "FOLDER")]
     pub(crate) model: Option<PathBuf>,
     /// A policy behind HTTP in place of a model (vLLM, SGLang); #NAME says which of its models.
-    #[arg(long, value_name = "http://…", conflicts_with_all = ["chat", "raw", "eos", "per_token", "temperature", "out"])]
+    #[arg(long, value_name = "http://…", conflicts_with_all = ["chat", "raw", "eos", "per_token", "temperature", "out", "skip_bad_rows"])]
     pub(crate) policy: Option<String>,
     /// A reward in place of a model: length, lexicon:FILE, regex:PATTERN, answer, exec:COMMAND, model:FOLDER, a server (vllm:http://…), judge:http://…, sum(…).
     #[arg(long, value_name = "REWARD")]
@@ -149,6 +149,9 @@ pub(crate) struct Score {
     /// Prompts with responses: .jsonl or .json; also .gz and .zst.
     #[arg(long, value_name = "FILE")]
     pub(crate) data: PathBuf,
+    /// Under a reward: leaves rows out that cannot be used, and counts them, instead of stopping at the first.
+    #[arg(long)]
+    pub(crate) skip_bad_rows: bool,
     /// What the logits of both models are divided by.
     #[arg(
         long,

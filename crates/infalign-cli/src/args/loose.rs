@@ -79,6 +79,9 @@ pub(crate) struct Evaluate {
     /// Responses of the base.
     #[arg(long, value_name = "[NAME=]FILE", requires = "samples", help_heading = FILES)]
     pub(crate) base: Option<String>,
+    /// Leaves rows of these files out that cannot be used, and counts them, instead of stopping at the first.
+    #[arg(long, requires = "samples", help_heading = FILES)]
+    pub(crate) skip_bad_rows: bool,
     /// A reward that judges, the first also selects; `recorded` are the rewards in the files. May be given several times. Default: recorded.
     #[arg(long = "judge", value_name = "REWARD", requires = "samples", help_heading = FILES)]
     pub(crate) judges: Vec<String>,

@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod bad_rows;
 mod calibrate;
 mod config;
 mod data;

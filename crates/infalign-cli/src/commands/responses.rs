@@ -1,12 +1,25 @@
 //! Responses of data files under rewards: what `score --reward` and `evaluate --samples` share.
 
-use infalign_data::{SampledPrompt, Turns, transcript};
+use infalign_data::{SampledPrompt, Samples, Turns, transcript};
 use infalign_reward::{Asked, Reward};
 
 use crate::error::Result;
 
 /// Responses that a reward is asked about together.
 const TOGETHER: usize = 1024;
+
+/// The next prompts, with about as many responses as a reward is asked about together; none at the end.
+pub(super) fn some(samples: &mut Samples) -> Result<Vec<SampledPrompt>> {
+    let (mut prompts, mut responses) = (Vec::new(), 0);
+    while responses < TOGETHER
+        && let Some(prompt) = samples.next()
+    {
+        let prompt = prompt?;
+        responses += prompt.responses.len();
+        prompts.push(prompt);
+    }
+    Ok(prompts)
+}
 
 /// Raw rewards of all responses, one list per prompt.
 pub(super) fn rewards(reward: &mut dyn Reward, prompts: &[SampledPrompt]) -> Result<Vec<Vec<f32>>> {

@@ -118,9 +118,9 @@ pub(super) fn run(args: &Score) -> Result<()> {
         };
         return reward::run(args, &spec, device, format);
     }
-    if args.out.is_some() {
+    if args.out.is_some() || args.skip_bad_rows {
         return Err(Error::Usage(
-            "--out is of rewards: give --reward or a reward model, or redirect what is printed"
+            "--out and --skip-bad-rows are of rewards: give --reward or a reward model, or redirect what is printed"
                 .to_owned(),
         ));
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use infalign_data::{BadRows, OnBadRow, read_examples};
+use infalign_data::read_examples;
 use infalign_lm::Folder;
 use infalign_train::{
     HubTokenizer, SftOptions, SftRows, Truncate, sft_rows,
@@ -10,7 +10,10 @@ use infalign_train::{
 };
 use serde::Serialize;
 
-use super::training::{self, Config};
+use super::{
+    bad_rows,
+    training::{self, Config},
+};
 use crate::{args::Sft, error::Result, machine, print};
 
 const RATE: f64 = 2e-5;
@@ -58,11 +61,7 @@ fn rows(args: &Sft, folder: &Folder) -> Result<Data> {
         ..SftOptions::default()
     };
     let tokenizer = HubTokenizer::new(folder.tokenizer()?, folder.tokens(), folder.spec().vocab)?;
-    let bad = if args.skip_bad_rows {
-        OnBadRow::Skip
-    } else {
-        OnBadRow::Fail
-    };
+    let bad = bad_rows::on_bad(args.skip_bad_rows);
     let make = |validation: f64| {
         let examples = || Ok(read_examples(&args.data, bad)?);
         let held_out = (validation, args.training.seed);
@@ -78,22 +77,13 @@ fn rows(args: &Sft, folder: &Folder) -> Result<Data> {
     if args.skip_bad_rows {
         let mut examples = read_examples(&args.data, bad)?;
         examples.by_ref().for_each(drop);
-        tell_bad(examples.bad());
+        bad_rows::tell(examples.bad());
     }
     tell_cut(&training);
     Ok(Data {
         training: Rows::Sft(training),
         validation: validation.map(Rows::Sft),
     })
-}
-
-fn tell_bad(bad: &BadRows) {
-    if let Some(first) = bad.first.first() {
-        print::caveat(format!(
-            "{} rows cannot be used and are left out; the first: {first}",
-            bad.count
-        ));
-    }
 }
 
 fn tell_cut(rows: &SftRows) {

@@ -113,6 +113,44 @@ fn any_reward_rewards_any_file() {
         .refused(2, &["lenth"]);
 }
 
+#[test]
+fn rows_that_cannot_be_used_end_a_command_or_are_left_out() {
+    let folder = Folder::new();
+    let good = samples(8, 4, 0);
+    let bad = format!("{good}{{\"prompt\": \"p\", \"responses\": []}}\n{{\"prompt\"\n");
+    folder.write("good.jsonl", &good);
+    folder.write("bad.jsonl", &bad);
+    let score = "score --reward length --data";
+    let expected = folder.run(&format!("{score} good.jsonl")).done().stdout;
+    folder
+        .run(&format!("{score} bad.jsonl"))
+        .refused(3, &["bad.jsonl:9", "responses"]);
+    let ran = folder
+        .run(&format!("{score} bad.jsonl --skip-bad-rows"))
+        .done();
+    assert_eq!(ran.stdout, expected);
+    assert!(
+        ran.stderr.contains("2 rows cannot be used"),
+        "{}",
+        ran.stderr
+    );
+    let evaluate = "evaluate --judge length --samples bad.jsonl --base";
+    folder
+        .run(&format!("{evaluate} good.jsonl"))
+        .refused(3, &["bad.jsonl:9"]);
+    let ran = folder
+        .run(&format!("{evaluate} good.jsonl --skip-bad-rows"))
+        .done();
+    assert!(
+        ran.stderr.contains("2 rows cannot be used"),
+        "{}",
+        ran.stderr
+    );
+    folder
+        .run("score --policy http://localhost:1 --data good.jsonl --skip-bad-rows")
+        .refused(2, &["--skip-bad-rows"]);
+}
+
 /// Responses to prompts, longer ones by `more` words.
 fn samples(prompts: usize, n: usize, more: usize) -> String {
     let row = |p: usize| {

@@ -8,7 +8,7 @@
 //! | an id again (one per prompt), or with another prompt (one per response) | a bad row |
 //! | some responses of a prompt with a reward or tokens, some without | a bad row |
 
-use std::collections::BTreeMap;
+use std::{borrow::BorrowMut, collections::BTreeMap};
 
 use sha2::{Digest, Sha256};
 
@@ -16,7 +16,7 @@ use crate::{
     RewardRow, RolloutRow,
     error::{Error, Place, Result},
     formats::{Content, Record, Records, Response},
-    texts::{Turns, prompts::Ids},
+    texts::{BadRows, Turns, prompts::Ids},
 };
 
 /// What every response must have.
@@ -38,9 +38,9 @@ pub(crate) struct Group {
     pub(crate) responses: Vec<Response>,
 }
 
-/// The groups of a file; ends after the first error.
-pub(crate) struct Groups<'r> {
-    records: &'r mut Records,
+/// The groups of a file, borrowed or owned; ends after the first error.
+pub(crate) struct Groups<R> {
+    records: R,
     needs: Needs,
     ids: Ids,
     gathered: Vec<Group>,
@@ -48,8 +48,8 @@ pub(crate) struct Groups<'r> {
     ready: Option<std::vec::IntoIter<Group>>,
 }
 
-impl<'r> Groups<'r> {
-    pub(crate) fn new(records: &'r mut Records, needs: Needs) -> Self {
+impl<R: BorrowMut<Records>> Groups<R> {
+    pub(crate) fn new(records: R, needs: Needs) -> Self {
         Self {
             records,
             needs,
@@ -59,9 +59,14 @@ impl<'r> Groups<'r> {
             ready: None,
         }
     }
+
+    /// The rows left out so far.
+    pub(crate) fn bad(&self) -> &BadRows {
+        self.records.borrow().bad()
+    }
 }
 
-impl Iterator for Groups<'_> {
+impl<R: BorrowMut<Records>> Iterator for Groups<R> {
     type Item = Result<Group>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -74,7 +79,10 @@ impl Iterator for Groups<'_> {
                 index,
                 ready,
             } = self;
-            match records.usable(|record| take(record, *needs, ids, gathered, index)) {
+            match (*records)
+                .borrow_mut()
+                .usable(|record| take(record, *needs, ids, gathered, index))
+            {
                 Some(Ok(None)) => {}
                 Some(Ok(Some(group))) => return Some(Ok(group)),
                 Some(Err(error)) => return Some(Err(error)),

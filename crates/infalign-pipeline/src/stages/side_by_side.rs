@@ -1,7 +1,8 @@
 //! Policies trained side by side: for one small policy several threads are of little use, for several policies they are.
 //!
 //! Every policy is trained on a thread of its own, which has its share of the threads ([`share`]) and its own checkpoints; the calling thread
-//! puts the stages on record as they end. No result depends on it: kernels give the same bits on any number of threads, every draw follows
+//! puts the stages on record as they end. Policies that are trained one after the other are trained on the calling thread: memory that
+//! earlier stages gave back is not given to other threads. No result depends on it: kernels give the same bits on any number of threads, every draw follows
 //! from the policy's seed and step, and nothing that a policy changes is shared.
 //!
 //! - **Rewards.** A reward that is computed here is copied for each thread ([`Judge::another`]; copies share the weights). A program or a server
@@ -89,7 +90,7 @@ pub(crate) fn trained(
     }
     let here = (&common.base.folder, &around.device);
     let workers = at_a_time(around.side_by_side, here.0, here.1, waiting.len());
-    let own: Vec<Option<Judge>> = (0..workers).map(|_| judge.another()).collect();
+    let mut own: Vec<Option<Judge>> = (0..workers).map(|_| judge.another()).collect();
     let desk = Desk {
         all: waiting.len(),
         waiting: Mutex::new(waiting),
@@ -98,29 +99,39 @@ pub(crate) fn trained(
         stop: around.interrupt.below(),
     };
     let mut failed = BTreeMap::new();
-    let (tell, told) = mpsc::channel();
-    thread::scope(|scope| {
-        for own in own {
-            let (tell, desk) = (tell.clone(), &desk);
-            scope.spawn(move || desk.work(around, common, own, &tell));
-        }
-        drop(tell); // the last thread to end ends the loop
-        for (number, plan, ended) in told {
-            let recorded = ended.and_then(|()| {
-                dir.record(&plan.place, &plan.inputs, &plan.outputs())?;
-                plan.done()
-            });
-            match recorded {
-                Ok(found) => {
-                    trained.insert(number, found);
-                }
-                Err(error) => {
-                    desk.end(&error);
-                    failed.insert(number, error);
-                }
+    let mut take = |(number, plan, ended): Ended<'_>| {
+        let recorded = ended.and_then(|()| {
+            dir.record(&plan.place, &plan.inputs, &plan.outputs())?;
+            plan.done()
+        });
+        match recorded {
+            Ok(found) => {
+                trained.insert(number, found);
+            }
+            Err(error) => {
+                desk.end(&error);
+                failed.insert(number, error);
             }
         }
-    });
+    };
+    if workers == 1 {
+        desk.work(around, common, own.pop().flatten(), |ended| {
+            take(ended);
+            true
+        });
+    } else {
+        let (tell, told) = mpsc::channel();
+        thread::scope(|scope| {
+            for own in own {
+                let (tell, desk) = (tell.clone(), &desk);
+                scope.spawn(move || {
+                    desk.work(around, common, own, |ended| tell.send(ended).is_ok());
+                });
+            }
+            drop(tell); // the last thread to end ends the loop
+            told.into_iter().for_each(&mut take);
+        });
+    }
     match why(around, failed) {
         Some(error) => Err(error),
         None => Ok(trained.into_values().collect()),
@@ -149,7 +160,7 @@ impl<'a> Desk<'a> {
         around: &Around<'_>,
         common: &Common<'_>,
         mut own: Option<Judge>,
-        tell: &mpsc::Sender<Ended<'a>>,
+        mut tell: impl FnMut(Ended<'a>) -> bool,
     ) {
         while let Some((number, plan, threads)) = self.next() {
             around.tell(&plan.what());
@@ -161,7 +172,7 @@ impl<'a> Desk<'a> {
                 train(around, common, &self.stop, &mut rewards, &plan)
             });
             let stops = ended.is_err();
-            if tell.send((number, plan, ended)).is_err() || stops {
+            if !tell((number, plan, ended)) || stops {
                 return;
             }
         }

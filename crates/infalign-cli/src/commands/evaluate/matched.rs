@@ -5,10 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use infalign_data::{RecordOptions, SampledPrompt, read_samples};
+use infalign_data::{SampledPrompt, read_samples};
 
 use crate::{
-    commands::responses::text,
+    commands::{bad_rows, responses::text},
     error::{Error, Result},
     print,
 };
@@ -22,15 +22,18 @@ pub(super) struct Side {
 
 impl Side {
     /// From `[NAME=]FILE`; without a name, the file's. A file whose name holds `=` is there as a whole.
-    pub(super) fn read(typed: &str) -> Result<Self> {
+    pub(super) fn read(typed: &str, skip_bad_rows: bool) -> Result<Self> {
         let (name, file) = match typed.split_once('=') {
             Some((name, file)) if !name.is_empty() && !Path::new(typed).exists() => (name, file),
             _ => (stem(typed), typed),
         };
+        let mut samples = read_samples(file, &bad_rows::reading(skip_bad_rows))?;
+        let prompts = samples.by_ref().collect::<infalign_data::Result<_>>()?;
+        bad_rows::tell(samples.bad());
         Ok(Self {
             name: name.to_owned(),
             file: file.into(),
-            prompts: read_samples(file, &RecordOptions::default())?,
+            prompts,
         })
     }
 

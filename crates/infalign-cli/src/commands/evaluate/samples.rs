@@ -32,9 +32,9 @@ pub(super) fn run(args: &Evaluate) -> Result<()> {
         .base
         .as_deref()
         .ok_or_else(|| Error::Usage("give --base".to_owned()))?;
-    let mut sides = vec![Side::read(base)?];
+    let mut sides = vec![Side::read(base, args.skip_bad_rows)?];
     for typed in &args.samples {
-        sides.push(Side::read(typed)?);
+        sides.push(Side::read(typed, args.skip_bad_rows)?);
     }
     let asking = asking(args, &names)?;
     let judged = judged(args, matched(sides)?, &names, &asking)?;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     args::{Format, RewardEval},
-    commands::judging::Judges,
+    commands::{bad_rows, judging::Judges},
     error::{Error, Result},
     machine,
     print::{self, Table},
@@ -90,7 +90,7 @@ fn by_reward(spec: &RewardSpec, opening: &Opening, args: &RewardEval) -> Result<
             tie: row.tie,
         });
     }
-    pairs::tell_bad(&rows);
+    bad_rows::tell(rows.bad());
     let asked: Vec<Asked<'_>> = texts
         .iter()
         .flat_map(|pair| {

@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use infalign_data::{OnBadRow, PreferenceRow, Preferences, RecordOptions, Turns, read_preferences};
+use infalign_data::{PreferenceRow, Preferences, Turns, read_preferences};
 use infalign_reward::Reading;
 use infalign_train::preference::Pair;
 
 use crate::{
+    commands::bad_rows,
     error::{Error, Result},
     print,
 };
@@ -32,26 +33,7 @@ impl Prompts {
 
 /// Opens preferences.
 pub(super) fn open(data: &Path, skip_bad_rows: bool) -> Result<Preferences> {
-    let options = RecordOptions {
-        on_bad: if skip_bad_rows {
-            OnBadRow::Skip
-        } else {
-            OnBadRow::Fail
-        },
-        ..RecordOptions::default()
-    };
-    Ok(read_preferences(data, &options)?)
-}
-
-/// What was left out is told.
-pub(super) fn tell_bad(rows: &Preferences) {
-    let bad = rows.bad();
-    if let Some(first) = bad.first.first() {
-        print::caveat(format!(
-            "{} rows cannot be used and are left out; the first: {first}",
-            bad.count
-        ));
-    }
+    Ok(read_preferences(data, &bad_rows::reading(skip_bad_rows))?)
 }
 
 /// All pairs of a file; `margins` takes the rows' margins, which are 0 else.
@@ -89,7 +71,7 @@ pub(super) fn pairs(
             }
         }
     }
-    tell_bad(&rows);
+    bad_rows::tell(rows.bad());
     if let Some(first) = unread.first() {
         print::caveat(format!(
             "{} pairs cannot be read by the model and are left out; the first: {first}",

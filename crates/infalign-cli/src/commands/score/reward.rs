@@ -1,13 +1,13 @@
 //! `infalign score --reward`: any reward on the responses of any data file.
 
-use infalign_data::{RecordOptions, SampledPrompt, TableBuilder, Turns, read_samples, write_table};
+use infalign_data::{SampledPrompt, TableBuilder, Turns, read_samples, write_table};
 use infalign_lm::Device;
 use infalign_reward::{Opening, RewardSpec};
 use serde::Serialize;
 
 use crate::{
     args::{Format, Score},
-    commands::{judging::Judges, responses},
+    commands::{bad_rows, judging::Judges, responses},
     error::Result,
     print::{self, Table},
 };
@@ -36,43 +36,97 @@ pub(super) fn run(args: &Score, spec: &RewardSpec, device: Device, format: Forma
         remote: args.judging.asking(judges, None, beside)?,
         ..Opening::new(device)
     })?;
-    let prompts = read_samples(&args.data, &RecordOptions::default())?;
-    let rewards = responses::rewards(reward.as_mut(), &prompts)?;
-    if let Some(out) = &args.out {
-        write_table(out, &table(&prompts, &rewards)?)?;
-        print::note(&format!(
-            "wrote {}: column `rewards`, {spec}",
-            out.display()
-        ));
-    } else if format == Format::Json {
+    let mut samples = read_samples(&args.data, &bad_rows::reading(args.skip_bad_rows))?;
+    let mut out = Out::new(args, format);
+    loop {
+        let prompts = responses::some(&mut samples)?;
+        if prompts.is_empty() {
+            break;
+        }
+        let rewards = responses::rewards(reward.as_mut(), &prompts)?;
+        out.take(prompts, rewards)?;
+    }
+    bad_rows::tell(samples.bad());
+    out.finish(args, spec)
+}
+
+/// Where rewards go, and what is said about all of them.
+struct Out {
+    to: To,
+    prompts: usize,
+    responses: usize,
+    sum: f64,
+}
+
+enum To {
+    /// A file, written at the end.
+    File(Vec<SampledPrompt>, Vec<Vec<f32>>),
+    /// JSON lines, as they come.
+    Lines,
+    /// A table, printed at the end.
+    Table(Table),
+}
+
+impl Out {
+    fn new(args: &Score, format: Format) -> Self {
+        let to = match format {
+            _ if args.out.is_some() => To::File(Vec::new(), Vec::new()),
+            Format::Json => To::Lines,
+            Format::Text => To::Table(Table::new(&["prompt", "response", "reward"])),
+        };
+        Self {
+            to,
+            prompts: 0,
+            responses: 0,
+            sum: 0.0,
+        }
+    }
+
+    fn take(&mut self, prompts: Vec<SampledPrompt>, rewards: Vec<Vec<f32>>) -> Result<()> {
+        self.prompts += prompts.len();
+        self.responses += rewards.iter().map(Vec::len).sum::<usize>();
+        self.sum += rewards.iter().flatten().map(|r| f64::from(*r)).sum::<f64>();
+        if let To::File(all, theirs) = &mut self.to {
+            all.extend(prompts);
+            theirs.extend(rewards);
+            return Ok(());
+        }
         for (prompt, rewards) in prompts.iter().zip(&rewards) {
             for (index, (response, reward)) in prompt.responses.iter().zip(rewards).enumerate() {
-                print::json_line(&Line {
-                    prompt_id: &prompt.id,
-                    index,
-                    response: &response.text,
-                    reward: *reward,
-                })?;
+                match &mut self.to {
+                    To::Table(table) => {
+                        table.row([prompt.id.clone(), index.to_string(), format!("{reward:.4}")]);
+                    }
+                    _ => print::json_line(&Line {
+                        prompt_id: &prompt.id,
+                        index,
+                        response: &response.text,
+                        reward: *reward,
+                    })?,
+                }
             }
         }
-    } else {
-        let mut table = Table::new(&["prompt", "response", "reward"]);
-        for (prompt, rewards) in prompts.iter().zip(&rewards) {
-            for (index, reward) in rewards.iter().enumerate() {
-                table.row([prompt.id.clone(), index.to_string(), format!("{reward:.4}")]);
-            }
-        }
-        print::text(table.numbers())?;
+        Ok(())
     }
-    let count = rewards.iter().map(Vec::len).sum::<usize>().max(1);
-    let sum: f64 = rewards.iter().flatten().map(|r| f64::from(*r)).sum();
-    print::note(&format!(
-        "{} responses to {} prompts: mean reward {:.4}",
-        count,
-        prompts.len(),
-        sum / count as f64
-    ));
-    Ok(())
+
+    fn finish(self, args: &Score, spec: &RewardSpec) -> Result<()> {
+        match (&args.out, self.to) {
+            (Some(out), To::File(prompts, rewards)) => {
+                write_table(out, &table(&prompts, &rewards)?)?;
+                let out = out.display();
+                print::note(&format!("wrote {out}: column `rewards`, {spec}"));
+            }
+            (_, To::Table(table)) => print::text(table.numbers())?,
+            _ => {}
+        }
+        print::note(&format!(
+            "{} responses to {} prompts: mean reward {:.4}",
+            self.responses,
+            self.prompts,
+            self.sum / self.responses.max(1) as f64
+        ));
+        Ok(())
+    }
 }
 
 /// Responses with a column of rewards; prompts as texts where all of them are.
