@@ -9,7 +9,7 @@ use crate::{
     ask::Questions,
     config::{Config, TAVERN},
     error::{Error, Result},
-    stages::{rollouts, side_by_side, source::Model},
+    stages::{evaluate::executed, rollouts, side_by_side, source::Model},
 };
 
 /// Prompts and responses that are timed.
@@ -25,6 +25,8 @@ pub struct Estimated {
     pub stages: Vec<Stage>,
     /// Bytes on disk, about.
     pub disk: u64,
+    /// Pairs of texts that judges compare at most, each in both orders; their time is the judges' and in no stage.
+    pub comparisons: u64,
 }
 
 /// A stage that takes time.
@@ -135,7 +137,21 @@ fn measured(
         policies,
         stages,
         disk,
+        comparisons: comparisons(config, questions.held_out.len() * policies)?,
     })
+}
+
+/// Pairs that `evaluate.compare` asks about, for so many prompts of policies.
+fn comparisons(config: &Config, prompts: usize) -> Result<u64> {
+    let e = &config.evaluate;
+    let rewards = vec![0.0; e.samples];
+    let of_a_prompt: usize = executed(config)?
+        .iter()
+        .filter(|procedure| procedure.is_one_order())
+        .filter_map(|procedure| procedure.outputs(&rewards, e.compare_pairs))
+        .map(|outputs| outputs.len())
+        .sum();
+    Ok((e.compare.len() * prompts * of_a_prompt) as u64)
 }
 
 /// Seconds of a response of the base's mean length.

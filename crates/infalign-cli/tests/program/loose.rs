@@ -124,7 +124,7 @@ fn rows_that_cannot_be_used_end_a_command_or_are_left_out() {
     let expected = folder.run(&format!("{score} good.jsonl")).done().stdout;
     folder
         .run(&format!("{score} bad.jsonl"))
-        .refused(3, &["bad.jsonl:9", "responses"]);
+        .refused(2, &["bad.jsonl, line 9", "responses"]);
     let ran = folder
         .run(&format!("{score} bad.jsonl --skip-bad-rows"))
         .done();
@@ -137,7 +137,7 @@ fn rows_that_cannot_be_used_end_a_command_or_are_left_out() {
     let evaluate = "evaluate --judge length --samples bad.jsonl --base";
     folder
         .run(&format!("{evaluate} good.jsonl"))
-        .refused(3, &["bad.jsonl:9"]);
+        .refused(2, &["bad.jsonl, line 9"]);
     let ran = folder
         .run(&format!("{evaluate} good.jsonl --skip-bad-rows"))
         .done();

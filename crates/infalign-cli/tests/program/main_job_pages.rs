@@ -30,6 +30,14 @@ fn a_dry_run_tells_its_size_and_writes_nothing() {
         (&plan["policies"], plan["stages"].as_array().unwrap().len()),
         (&2.into(), 3)
     );
+    assert_eq!(plan["comparisons"], 0);
+    let judged = format!("{RUN} --dry --set evaluate.compare=[\"judge:http://localhost:1#m\"]");
+    let ran = folder.run(&judged).done();
+    let line = "comparisons at most by judge:http://localhost:1#m, each asked in both orders";
+    assert!(ran.stdout.contains(line), "{}", ran.stdout);
+    let plan = folder.run(&format!("{judged} --format json")).done();
+    let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
+    assert_eq!(plan["comparisons"], 2 * 4 * 7);
     assert!(folder.files() == before);
 }
 

@@ -180,5 +180,13 @@ pub(super) fn plan(plan: &Estimated, config: &Config) -> Result<()> {
         config.design.kl,
         seconds,
         plan.disk as f64 / 1e6
-    ))
+    ))?;
+    if plan.comparisons > 0 {
+        print::text(format_args!(
+            "{} comparisons at most by {}, each asked in both orders; their time is not in this\n",
+            plan.comparisons,
+            config.evaluate.compare.join(", ")
+        ))?;
+    }
+    Ok(())
 }
