@@ -37,7 +37,8 @@ fn a_dry_run_tells_its_size_and_writes_nothing() {
     assert!(ran.stdout.contains(line), "{}", ran.stdout);
     let plan = folder.run(&format!("{judged} --format json")).done();
     let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
-    assert_eq!(plan["comparisons"], 2 * 4 * 7);
+    // Two policies at six prompts under standard, worst-of-2 and worst-of-4, one pair each.
+    assert_eq!(plan["comparisons"], 2 * 6 * 3);
     assert!(folder.files() == before);
 }
 
