@@ -6,7 +6,7 @@
 //!
 //! `θ_p` are the base's weights. KL is about quadratic in s near 1, so a secant in (ln s, ln KL) needs two or three measurements; all of them use the
 //! same random draws, so the measured KL is smooth in s. The controller comes close, and landing mends a few per cent; s far from 1 is refused as
-//! `landed: false`, because far from 1 the line leaves what training found.
+//! `landed: false`, because far from 1 the line leaves what training found; the policy is then the nearest that was seen.
 
 use infalign_lm::Decoder;
 use serde::{Deserialize, Serialize};
@@ -47,17 +47,35 @@ pub(super) fn land(
     samples: std::ops::Range<usize>,
     draws: Draws<'_>,
 ) -> Result<(Decoder, Landing)> {
-    let measure = |model: &Decoder| -> Result<f64> {
-        let HeldOutKl { kl, .. } =
-            held_out_kl(&mut model.clone(), base, prompts, samples.clone(), draws)?;
-        Ok(kl.mean.max(1e-9))
+    let at = |share: f64| {
+        if share == 1.0 {
+            Ok(policy.clone())
+        } else {
+            policy.between(base, share)
+        }
     };
-    let kl_before = measure(policy)?;
-    let mut at = (1.0_f64, kl_before);
+    let [(_, kl_before), (share, kl_after)] = search(budget, |share| {
+        let HeldOutKl { kl, .. } =
+            held_out_kl(&mut at(share)?, base, prompts, samples.clone(), draws)?;
+        Ok(kl.mean.max(1e-9))
+    })?;
+    let landing = Landing {
+        share,
+        kl_before,
+        kl_after,
+        landed: (budget / kl_after).ln().abs() < 2.0 * NEAR,
+    };
+    Ok((at(share)?, landing))
+}
+
+/// (s, KL) as trained, and where the KL came nearest to the budget.
+fn search(budget: f64, mut measure: impl FnMut(f64) -> Result<f64>) -> Result<[(f64, f64); 2]> {
+    let off = |at: (f64, f64)| (budget / at.1).ln();
+    let before = (1.0, measure(1.0)?);
+    let (mut at, mut nearest) = (before, before);
     let mut slope = 2.0; // d ln KL / d ln s
-    let mut model = policy.clone();
     for _ in 0..TRIES {
-        let error = (budget / at.1).ln();
+        let error = off(at);
         if error.abs() < NEAR {
             break;
         }
@@ -65,21 +83,39 @@ pub(super) fn land(
         if share == at.0 {
             break;
         }
-        let next = policy.between(base, share)?;
-        let kl = measure(&next)?;
+        let kl = measure(share)?;
         // Two noisy points near each other tell little about the slope, so it stays near the quadratic's.
         let found = (kl / at.1).ln() / (share / at.0).ln();
         if found.is_finite() {
             slope = found.clamp(1.5, 3.0);
         }
         at = (share, kl);
-        model = next;
+        if off(at).abs() < off(nearest).abs() {
+            nearest = at;
+        }
     }
-    let landing = Landing {
-        share: at.0,
-        kl_before,
-        kl_after: at.1,
-        landed: (budget / at.1).ln().abs() < 2.0 * NEAR,
-    };
-    Ok((model, landing))
+    Ok([before, nearest])
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use super::*;
+
+    #[test]
+    fn a_quadratic_is_met_at_once() {
+        let [before, nearest] = search(0.5, |s| Ok(0.6 * s * s)).unwrap();
+        assert_eq!(before, (1.0, 0.6));
+        assert!((nearest.1 / 0.5 - 1.0).abs() < NEAR, "{nearest:?}");
+    }
+
+    /// KL along a line that leaves what training found: the policy stays as it was trained rather than going further from the budget.
+    #[test]
+    fn a_line_that_leads_away_is_not_followed() {
+        let away = |s: f64| if s > 1.1 { 1.5 } else { 0.24 };
+        let [before, nearest] = search(0.5, |s| Ok(away(s))).unwrap();
+        assert_eq!(nearest, before);
+        let [_, nearest] = search(0.5, |s| Ok(1.1 - 0.001 * s)).unwrap();
+        assert!(nearest.1 <= 1.1 - 0.001, "{nearest:?}");
+    }
 }
