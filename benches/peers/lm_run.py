@@ -100,15 +100,12 @@ def measure(group, program, python, core):
     return found
 
 
-def limits(given, core):
-    """GFLOP/s of one core's multiply-add units and GB/s that it reads from memory, by the kernels' benchmark; none where it has no such measurement."""
-    found = {}
-    for key, what, unit in (("peak_gflops", "peak", "item"), ("read_gbs", "reading", "B")):
-        command = [given, "--bench", what] if given else ["cargo", "bench", "--quiet", "-p", "infalign-kernels", "--bench", "linear", "--", what]
-        child = subprocess.run([str(c) for c in command], capture_output=True, text=True, cwd=ROOT, preexec_fn=None if not given else lambda: os.sched_setaffinity(0, {core}))
-        rate = re.search(rf"([\d.]+) ([GT]){unit}/s", child.stdout)
-        found[key] = float(rate[1]) * {"G": 1, "T": 1000}[rate[2]] if rate else None
-    return found
+def peak(given, core):
+    """GFLOP/s of one core's multiply-add units by the kernels' benchmark, none where it has no such measurement."""
+    command = [given, "--bench", "peak"] if given else ["cargo", "bench", "--quiet", "-p", "infalign-kernels", "--bench", "linear", "--", "peak"]
+    child = subprocess.run([str(c) for c in command], capture_output=True, text=True, cwd=ROOT, preexec_fn=None if not given else lambda: os.sched_setaffinity(0, {core}))
+    rate = re.search(r"([\d.]+) ([GT])item/s", child.stdout)
+    return float(rate[1]) * {"G": 1, "T": 1000}[rate[2]] if rate else None
 
 
 def peer_python():
@@ -160,7 +157,7 @@ def main():
 
     file = ROOT / "benches/results" / f"lm-{datetime.date.today().isoformat()}.json"
     results = json.loads(file.read_text()) if args.only and file.exists() else {"measured": {}}
-    results |= {"date": datetime.date.today().isoformat(), "machine": described(), "load_before": os.getloadavg(), **limits(args.peak_program, args.core)}
+    results |= {"date": datetime.date.today().isoformat(), "machine": described(), "load_before": os.getloadavg(), "peak_gflops": peak(args.peak_program, args.core)}
     if any(p.key == "load" for p in chosen) and not (FOLDER / "model.safetensors").exists():
         spawn([python, PEERS / "lm_load.py", "--child", "load/write", "--repeats", 1], {args.core}, 1)
     # One and two threads are one group: their rounds alternate.

@@ -1,7 +1,7 @@
-//! Linear layers beside the `gemm` crate, one thread; and what bounds them: a core's multiply-add units, and its way to memory.
+//! Linear layers beside the `gemm` crate, one thread.
 
 use core::hint::black_box;
-use divan::counter::{BytesCount, ItemsCount};
+use divan::counter::ItemsCount;
 use divan::{Bencher, bench};
 use gemm::Parallelism;
 use infalign_kernels::linear::{
@@ -215,19 +215,6 @@ fn chains(steps: usize) -> f32 {
         total = _mm512_add_ps(total, *sum);
     }
     _mm512_reduce_add_ps(total)
-}
-
-/// What one core reads at most from further away than its caches: 128 MiB, one after the other.
-#[bench(sample_count = 20)]
-fn reading(bencher: Bencher<'_, '_>) {
-    let words = vec![1_u64; 1 << 24];
-    bencher
-        .counter(BytesCount::of_slice(&words))
-        .bench_local(|| {
-            black_box(&words)
-                .iter()
-                .fold(0_u64, |sum, word| sum.wrapping_add(*word))
-        });
 }
 
 fn main() {

@@ -16,108 +16,22 @@
 
 mod backward;
 pub(crate) mod forward;
+mod group;
 pub(crate) mod load;
 pub(crate) mod tiles;
 
+use core::ops::Range;
+
 use pulp::Arch;
+
+pub use group::Group;
+use group::Segment;
 
 use crate::parallel::each_with;
 use crate::rotary::Rotary;
 
 /// Positions of a tile of transposed keys. A shared beginning is whole tiles, so that what follows it is computed as it would be alone.
 pub const TILE: usize = 32;
-
-/// Sequences that begin alike: the rows of their beginning, then those of what follows it in each, sequence after sequence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
-    /// Rows of the beginning, a multiple of [`TILE`]; 0 where nothing is shared.
-    pub shared: usize,
-    /// Rows of each sequence after it.
-    pub own: Vec<usize>,
-}
-
-impl Group {
-    /// One sequence by itself.
-    #[must_use]
-    pub fn alone(rows: usize) -> Self {
-        Self {
-            shared: 0,
-            own: vec![rows],
-        }
-    }
-
-    /// A group for each sequence of `offsets`: where sequences begin, and the end.
-    #[must_use]
-    pub fn each(offsets: &[usize]) -> Vec<Self> {
-        (offsets.windows(2))
-            .map(|ends| Self::alone(ends[1].saturating_sub(ends[0])))
-            .collect()
-    }
-
-    /// Rows of the whole group.
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        self.shared + self.own.iter().sum::<usize>()
-    }
-
-    /// Tokens of the longest sequence.
-    #[must_use]
-    pub fn longest(&self) -> usize {
-        self.shared + self.own.iter().max().copied().unwrap_or(0)
-    }
-
-    /// The beginning, then what follows it in each sequence.
-    fn segments(&self) -> impl Iterator<Item = Segment> {
-        let beginning = Segment {
-            first_row: 0,
-            position: 0,
-            rows: self.shared,
-        };
-        let own = self.own.iter().scan(self.shared, |row, &rows| {
-            let first_row = *row;
-            *row += rows;
-            Some(Segment {
-                first_row,
-                position: self.shared,
-                rows,
-            })
-        });
-        core::iter::once(beginning).chain(own)
-    }
-
-    /// Positions of keys and values that are held at a time: the beginning and one sequence's own, in whole tiles.
-    fn held(&self) -> usize {
-        self.longest().next_multiple_of(TILE)
-    }
-}
-
-/// Rows that follow each other in a sequence.
-#[derive(Clone, Copy)]
-struct Segment {
-    /// Among the group's rows.
-    first_row: usize,
-    /// Of the first row, in its sequence.
-    position: usize,
-    rows: usize,
-}
-
-impl Segment {
-    /// Its positions.
-    fn positions(&self) -> core::ops::Range<usize> {
-        self.position..self.position + self.rows
-    }
-
-    /// Positions that its keys and values take, in whole tiles.
-    fn held(&self) -> core::ops::Range<usize> {
-        self.position..self.position + self.rows.next_multiple_of(TILE)
-    }
-
-    /// The row of a position, among the group's.
-    #[inline(always)]
-    fn row(&self, position: usize) -> usize {
-        self.first_row + (position - self.position)
-    }
-}
 
 /// What attention is computed with.
 #[derive(Clone, Copy, Debug)]
@@ -193,14 +107,14 @@ impl Attention<'_> {
         assert_eq!(out.len(), tokens * self.out_width(), "values of out");
         assert_eq!(lse.len(), tokens * self.heads, "values of lse");
         let mut tasks: Vec<forward::Task<'_>> = self
-            .tasks(qkv, groups)
-            .map(|(group, kv_head, qkv)| forward::Task {
+            .tasks(groups)
+            .map(|(group, kv_head, rows)| forward::Task {
                 attention: *self,
                 group,
                 kv_head,
-                qkv,
-                out: Vec::with_capacity(qkv.len() / self.qkv_width()),
-                lse: Vec::with_capacity(qkv.len() / self.qkv_width()),
+                qkv: &qkv[rows.start * self.qkv_width()..rows.end * self.qkv_width()],
+                out: Vec::with_capacity(rows.len()),
+                lse: Vec::with_capacity(rows.len()),
             })
             .collect();
         let mut out = out.chunks_exact_mut(self.out_width());
@@ -240,27 +154,22 @@ impl Attention<'_> {
         assert_eq!(lse.len(), tokens * self.heads, "values of lse");
         assert_eq!(dqkv.len(), qkv.len(), "values of dqkv");
         let (width, kv) = (self.out_width(), self.kv_heads * self.head_dim);
-        let mut from = 0;
         let mut tasks: Vec<backward::Task<'_>> = self
-            .tasks(qkv, groups)
-            .map(|(group, kv_head, qkv)| {
-                let (rows, to) = (group.rows(), from + group.rows());
-                let task = backward::Task {
+            .tasks(groups)
+            .map(|(group, kv_head, rows)| {
+                let of = |width: usize| rows.start * width..rows.end * width;
+                backward::Task {
                     attention: *self,
                     group,
                     kv_head,
-                    qkv,
-                    out: &out[from * width..to * width],
-                    lse: &lse[from * self.heads..to * self.heads],
-                    dout: &dout[from * width..to * width],
-                    dq: Vec::with_capacity(rows),
-                    dk: Vec::with_capacity(rows),
-                    dv: Vec::with_capacity(rows),
-                };
-                if kv_head + 1 == self.kv_heads {
-                    from = to;
+                    qkv: &qkv[of(self.qkv_width())],
+                    out: &out[of(width)],
+                    lse: &lse[of(self.heads)],
+                    dout: &dout[of(width)],
+                    dq: Vec::with_capacity(rows.len()),
+                    dk: Vec::with_capacity(rows.len()),
+                    dv: Vec::with_capacity(rows.len()),
                 }
-                task
             })
             .collect();
         let mut rows = dqkv.chunks_exact_mut(self.qkv_width());
@@ -283,18 +192,17 @@ impl Attention<'_> {
         });
     }
 
-    /// (group, key/value head, rows of the group) of every task, group by group.
+    /// (group, key/value head, the group's rows) of every task, group by group.
     fn tasks<'b>(
         &self,
-        qkv: &'b [f32],
         groups: &'b [Group],
-    ) -> impl Iterator<Item = (&'b Group, usize, &'b [f32])> {
-        let (width, kv_heads) = (self.qkv_width(), self.kv_heads);
-        let mut rest = qkv;
+    ) -> impl Iterator<Item = (&'b Group, usize, Range<usize>)> {
+        let kv_heads = self.kv_heads;
+        let mut from = 0;
         groups.iter().flat_map(move |group| {
-            let rows;
-            (rows, rest) = rest.split_at(group.rows() * width);
-            (0..kv_heads).map(move |kv_head| (group, kv_head, rows))
+            let rows = from..from + group.rows();
+            from = rows.end;
+            (0..kv_heads).map(move |kv_head| (group, kv_head, rows.clone()))
         })
     }
 }

@@ -15,7 +15,6 @@ use crate::spec::Spec;
 /// Rows are those of all sequences all the same, and what is found at them has the same bits as without company.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    tokens: Arc<[u32]>,
     offsets: Arc<[usize]>,
     alone: Computed,
     shared: Option<Computed>,
@@ -59,7 +58,6 @@ impl Batch {
         Ok(Self {
             alone: Computed::alone(&tokens, &offsets),
             shared: Computed::shared(&tokens, &offsets),
-            tokens,
             offsets,
         })
     }
@@ -78,7 +76,7 @@ impl Batch {
     /// All tokens, sequence after sequence.
     #[must_use]
     pub fn tokens(&self) -> &Arc<[u32]> {
-        &self.tokens
+        &self.alone.tokens
     }
 
     /// Where each sequence begins, and the end: `sequences + 1` numbers.

@@ -61,11 +61,32 @@ pub(crate) fn reference(
 }
 
 fn forward(a: &Attention<'_>, qkv: &[f32], offsets: &[usize]) -> (Vec<f32>, Vec<f32>) {
+    grouped(a, qkv, &Group::each(offsets))
+}
+
+fn grouped(a: &Attention<'_>, qkv: &[f32], groups: &[Group]) -> (Vec<f32>, Vec<f32>) {
     let tokens = qkv.len() / a.qkv_width();
     let mut out = vec![f32::NAN; tokens * a.out_width()];
     let mut lse = vec![f32::NAN; tokens * a.heads];
-    a.forward(qkv, &Group::each(offsets), &mut out, &mut lse);
+    a.forward(qkv, groups, &mut out, &mut lse);
     (out, lse)
+}
+
+fn four_heads(
+    head_dim: usize,
+    window: Option<usize>,
+    softcap: Option<f32>,
+    rotary: &Rotary,
+) -> Attention<'_> {
+    Attention {
+        heads: 4,
+        kv_heads: 2,
+        head_dim,
+        scale: 0.3,
+        window,
+        softcap,
+        rotary: Some(rotary),
+    }
 }
 
 fn frequencies(head_dim: usize, rotates: bool) -> Vec<f32> {
@@ -143,15 +164,7 @@ fn gradients_of_long_sequences_agree_along_a_direction() {
     ] {
         let frequencies = frequencies(head_dim, true);
         let rotary = Rotary::new(&frequencies, 200, 1.0);
-        let a = Attention {
-            heads: 4,
-            kv_heads: 2,
-            head_dim,
-            scale: 0.3,
-            window,
-            softcap,
-            rotary: Some(&rotary),
-        };
+        let a = four_heads(head_dim, window, softcap, &rotary);
         let offsets = [0, 131, 131, 230];
         let qkv = random(230 * a.qkv_width(), 5);
         let (out, lse) = forward(&a, &qkv, &offsets);
@@ -178,15 +191,7 @@ fn gradients_of_long_sequences_agree_along_a_direction() {
 fn a_row_depends_only_on_its_own_prefix() {
     for (head_dim, window) in [(32, None), (20, Some(50)), (64, Some(33))] {
         let rotary = Rotary::new(&frequencies(head_dim, true), 200, 1.0);
-        let a = Attention {
-            heads: 4,
-            kv_heads: 2,
-            head_dim,
-            scale: 0.2,
-            window,
-            softcap: None,
-            rotary: Some(&rotary),
-        };
+        let a = four_heads(head_dim, window, None, &rotary);
         let w = a.qkv_width();
         let qkv = random(400 * w, 3);
         let (company, _) = forward(&a, &qkv, &[0, 77, 241, 400]);
@@ -209,20 +214,11 @@ fn sequences_of_a_group_are_computed_as_they_are_alone() {
     ];
     for (head_dim, window, softcap, shared, own) in cases {
         let rotary = Rotary::new(&frequencies(head_dim, true), 200, 1.0);
-        let a = Attention {
-            heads: 4,
-            kv_heads: 2,
-            head_dim,
-            scale: 0.3,
-            window,
-            softcap,
-            rotary: Some(&rotary),
-        };
+        let a = four_heads(head_dim, window, softcap, &rotary);
         let group = Group { shared, own };
-        let (rows, w, ow) = (group.rows(), a.qkv_width(), a.out_width());
-        let qkv = random(rows * w, 11);
-        let (mut out, mut lse) = (vec![f32::NAN; rows * ow], vec![f32::NAN; rows * a.heads]);
-        a.forward(&qkv, core::slice::from_ref(&group), &mut out, &mut lse);
+        let (w, ow) = (a.qkv_width(), a.out_width());
+        let qkv = random(group.rows() * w, 11);
+        let (out, lse) = grouped(&a, &qkv, core::slice::from_ref(&group));
         // A shared row's gradient is asked for once, whatever the number of sequences: by the first of them.
         let dout = random(out.len(), 12);
         let mut dqkv = vec![f32::NAN; qkv.len()];

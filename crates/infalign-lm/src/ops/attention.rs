@@ -1,7 +1,8 @@
 //! Causal self-attention on a ragged batch, rotation of queries and keys included.
 //!
 //! Rows of the input are `[queries | keys | values]`, heads side by side, sequence after sequence, or group after group where sequences share their
-//! beginning (on a CPU only); positions are counted from 0 in each sequence. Query i sees key j if j ≤ i and, under a sliding window w, i − w < j. Scores are `scale · q·k`, then
+//! beginning (on a CPU only); positions are counted from 0 in each sequence. Query i sees key j if j ≤ i and, under a sliding window w,
+//! i − w < j. Scores are `scale · q·k`, then
 //! c · tanh(score / c) under a soft-cap c (Gemma 2, arXiv 2408.00118).
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,12 +1,12 @@
 //! Responses that share the rows of their prompt against the same responses by themselves, in every family.
 
-use super::numbers::{CAUSAL, CLASSIFIERS, load};
+use super::numbers::{CAUSAL, CLASSIFIERS, assert_close, cross_entropy, load};
 use crate::{
     batch::Batch,
     model::{Decoder, values},
-    ops::head::{RowGrad, RowStats, Rule},
+    ops::fused::is_cpu,
     score::{Sequence, classify, score},
-    train::{Gradients, Objective, gradients},
+    train::{Gradients, ScoreGrad, score_gradients},
 };
 
 /// Responses of several lengths to two prompts, as long as the context allows.
@@ -25,28 +25,29 @@ fn sequences(model: &Decoder) -> Vec<Vec<u32>> {
         .collect()
 }
 
-fn cross_entropy(model: &Decoder, sequences: &[Vec<u32>], checkpoint: bool) -> Gradients {
-    let batch = Batch::new(sequences, model.spec()).expect("a batch");
-    let targets: Vec<Option<u32>> = (sequences.iter())
-        .flat_map(|s| s[1..].iter().copied().map(Some).chain([None]))
-        .collect();
-    let rule = Rule::Row(&mut |_, stats: RowStats| RowGrad {
-        loss: -stats.log_prob,
-        d_log_prob: -1.0,
-        ..RowGrad::default()
-    });
-    let objective = Objective {
-        targets: &targets,
-        reference: None,
-        temperature: 1.0,
-        rule,
-    };
-    gradients(model, &batch, objective, checkpoint).expect("gradients")
-}
-
+/// Whether a model's device shares at all; those that do not have nothing to be tested here.
 fn shares(model: &Decoder, sequences: &[Vec<u32>]) -> bool {
     let batch = Batch::new(sequences, model.spec()).expect("a batch");
-    batch.computed(model.device()).tokens.len() < batch.tokens().len()
+    let shares = batch.computed(model.device()).tokens.len() < batch.tokens().len();
+    assert_eq!(shares, is_cpu(model.device()));
+    shares
+}
+
+/// The gradients of all sequences together and, tensor by tensor, the sums of those of each by itself.
+fn agree(
+    what: &str,
+    sequences: &[Vec<u32>],
+    together: &Gradients,
+    alone: impl Fn(&[Vec<u32>]) -> Gradients,
+) {
+    let mut each = sequences.iter().map(|s| alone(core::slice::from_ref(s)));
+    let mut sum = each.next().expect("a sequence");
+    each.for_each(|one| sum.merge(one));
+    assert!((together.loss - sum.loss).abs() < 1e-9 * sum.loss.abs());
+    for (n, (together, sum)) in together.leaves.iter().zip(&sum.leaves).enumerate() {
+        let [together, sum] = [together, sum].map(|t| values(t.as_ref().expect("a gradient")));
+        assert_close(&together, &sum, 1e-5, &format!("{what}, tensor {n}"));
+    }
 }
 
 #[test]
@@ -54,7 +55,9 @@ fn responses_are_scored_as_they_are_alone() {
     for name in CAUSAL {
         let model = load(name);
         let sequences = sequences(&model);
-        assert!(shares(&model, &sequences), "{name}: nothing is shared");
+        if !shares(&model, &sequences) {
+            return;
+        }
         let items: Vec<Sequence> = (sequences.into_iter())
             .map(|tokens| Sequence { tokens, from: 1 })
             .collect();
@@ -71,11 +74,23 @@ fn responses_are_classified_as_they_are_alone() {
     for name in CLASSIFIERS {
         let model = load(name);
         let sequences = sequences(&model);
+        if !shares(&model, &sequences) {
+            return;
+        }
         let together = classify(&model, &sequences).expect("scores");
         for (sequence, together) in sequences.iter().zip(&together) {
             let alone = classify(&model, core::slice::from_ref(sequence)).expect("scores");
             assert_eq!(&alone[0], together, "{name}");
         }
+        let squares = |sequences: &[Vec<u32>]| {
+            let batch = Batch::new(sequences, model.spec()).expect("a batch");
+            score_gradients(&model, &batch, |scores| ScoreGrad {
+                loss: scores.iter().map(|s| f64::from(s * s) / 2.0).sum(),
+                d_scores: scores.to_vec(),
+            })
+            .expect("gradients")
+        };
+        agree(name, &sequences, &squares(&sequences), squares);
     }
 }
 
@@ -84,37 +99,17 @@ fn gradients_are_the_sums_over_the_responses() {
     for name in CAUSAL {
         let model = load(name);
         let sequences = sequences(&model);
-        let together = cross_entropy(&model, &sequences, false);
-        let by_layer = cross_entropy(&model, &sequences, true);
-        let mut alone: Option<Gradients> = None;
-        for sequence in &sequences {
-            let one = cross_entropy(&model, core::slice::from_ref(sequence), false);
-            match &mut alone {
-                Some(sum) => sum.merge(one),
-                None => alone = Some(one),
-            }
+        if !shares(&model, &sequences) {
+            return;
         }
-        let alone = alone.expect("gradients");
-        assert!((together.loss - alone.loss).abs() < 1e-9 * alone.loss.abs());
-        let all = together
-            .leaves
-            .iter()
-            .zip(&by_layer.leaves)
-            .zip(&alone.leaves);
-        for (n, ((together, by_layer), alone)) in all.enumerate() {
-            let [together, by_layer, alone] =
-                [together, by_layer, alone].map(|t| t.as_ref().map(values).unwrap_or_default());
-            assert_eq!(together, by_layer, "{name}: tensor {n}, layer by layer");
-            assert_eq!(together.len(), alone.len(), "{name}: tensor {n}");
-            let norm = |x: &mut dyn Iterator<Item = f32>| {
-                x.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt()
-            };
-            let off = norm(&mut together.iter().zip(&alone).map(|(a, b)| a - b));
-            let size = norm(&mut alone.iter().copied());
-            assert!(
-                off <= 1e-5 * size,
-                "{name}: tensor {n} is off by {off:e} of {size:e}"
-            );
+        let (together, _) = cross_entropy(&model, &sequences, false);
+        agree(name, &sequences, &together, |one| {
+            cross_entropy(&model, one, false).0
+        });
+        let (by_layer, _) = cross_entropy(&model, &sequences, true);
+        for (a, b) in together.leaves.iter().zip(&by_layer.leaves) {
+            let [a, b] = [a, b].map(|t| values(t.as_ref().expect("a gradient")));
+            assert_eq!(a, b, "{name}: layer by layer");
         }
     }
 }

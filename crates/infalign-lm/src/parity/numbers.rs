@@ -108,7 +108,7 @@ fn assert_near(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
 }
 
 /// ‖found − expected‖ ≤ share · ‖expected‖.
-fn assert_close(found: &[f32], expected: &[f32], share: f64, what: &str) {
+pub(super) fn assert_close(found: &[f32], expected: &[f32], share: f64, what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}: length");
     let norm = |it: &mut dyn Iterator<Item = f64>| it.map(|v| v * v).sum::<f64>().sqrt();
     let off = norm(&mut found.iter().zip(expected).map(|(f, e)| f64::from(f - e)));
@@ -117,7 +117,11 @@ fn assert_close(found: &[f32], expected: &[f32], share: f64, what: &str) {
 }
 
 /// Mean next-token cross-entropy and its gradients.
-fn cross_entropy(model: &Decoder, sequences: &[Vec<u32>], checkpoint: bool) -> (Gradients, f64) {
+pub(super) fn cross_entropy(
+    model: &Decoder,
+    sequences: &[Vec<u32>],
+    checkpoint: bool,
+) -> (Gradients, f64) {
     let batch = Batch::new(sequences, model.spec()).expect("a batch");
     let targets: Vec<Option<u32>> = sequences
         .iter()

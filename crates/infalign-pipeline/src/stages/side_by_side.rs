@@ -2,7 +2,8 @@
 //!
 //! Every policy is trained on a thread of its own, which has its share of the threads ([`share`]) and its own checkpoints; the calling thread
 //! puts the stages on record as they end. Policies that are trained one after the other are trained on the calling thread: memory that
-//! earlier stages gave back is not given to other threads. No result depends on it: kernels give the same bits on any number of threads, every draw follows
+//! earlier stages gave back is not given to other threads. No result depends on it: kernels give the same bits on any number of threads,
+//! every draw follows
 //! from the policy's seed and step, and nothing that a policy changes is shared.
 //!
 //! - **Rewards.** A reward that is computed here is copied for each thread ([`Judge::another`]; copies share the weights). A program or a server

@@ -115,7 +115,7 @@ mod tests {
         let away = |s: f64| if s > 1.1 { 1.5 } else { 0.24 };
         let [before, nearest] = search(0.5, |s| Ok(away(s))).unwrap();
         assert_eq!(nearest, before);
-        let [_, nearest] = search(0.5, |s| Ok(1.1 - 0.001 * s)).unwrap();
-        assert!(nearest.1 <= 1.1 - 0.001, "{nearest:?}");
+        let [before, nearest] = search(0.5, |s| Ok(1.1 - 0.001 * s)).unwrap();
+        assert_eq!(nearest, before);
     }
 }
