@@ -92,6 +92,33 @@ fn forward_packed(bencher: Bencher<'_, '_>, shape: (usize, usize, usize)) {
         .bench_local(|| packed.forward(black_box(&x), dims.rows, None, false, &mut y));
 }
 
+/// All matrices of a language model of 5.8 M parameters in turn, as a step of sampling multiplies by them: they do not stay in the second cache.
+#[bench(args = [1, 4, 16, 64, 256], sample_count = 30)]
+fn forward_model(bencher: Bencher<'_, '_>, rows: usize) {
+    const LAYER: [(usize, usize); 4] = [(768, 256), (256, 256), (688 * 2, 256), (256, 688)];
+    let shapes = LAYER.repeat(6).into_iter().chain([(4096, 256)]);
+    let layers: Vec<(Data, Packed)> = shapes
+        .map(|(outputs, inputs)| {
+            let data = data((rows, outputs, inputs));
+            let packed = Packed::new(&data.w, outputs, inputs);
+            (data, packed)
+        })
+        .collect();
+    let operations = layers
+        .iter()
+        .map(|(d, _)| 2 * rows * d.w.len())
+        .sum::<usize>();
+    let mut y = vec![0.0; rows * 4096];
+    bencher
+        .counter(ItemsCount::new(operations))
+        .bench_local(|| {
+            for (data, packed) in &layers {
+                let y = &mut y[..rows * data.dims.outputs];
+                packed.forward(black_box(&data.x), rows, None, false, y);
+            }
+        });
+}
+
 #[bench(args = SHAPES, sample_count = 50)]
 fn forward_once(bencher: Bencher<'_, '_>, shape: (usize, usize, usize)) {
     let Data { dims, x, w, mut y } = data(shape);

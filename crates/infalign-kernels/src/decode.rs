@@ -16,7 +16,7 @@ use pulp::{Arch, Simd, WithSimd};
 use crate::aligned::Aligned;
 use crate::attention::forward::exponentials;
 use crate::attention::load::{head, padded};
-use crate::attention::tiles::{by_rows, zeros};
+use crate::attention::tiles::{Tile, by_rows, by_rows_apart, zeros};
 use crate::attention::{Attention, Group};
 use crate::cache::{POSITIONS, Prefix, Sequence};
 use crate::parallel::each_with;
@@ -24,6 +24,8 @@ use crate::tanh::tanh;
 
 /// Sequences of a task: a block of the prefix that is in the second-level cache serves all of them.
 const TOGETHER: usize = 32;
+/// Blocks of one row's scores at a time.
+const OWN: usize = 4;
 
 /// Attention over prompts: writes `out` (tokens, heads · head size) of `qkv` (tokens, qkv width), and the layer's keys and values into the prefixes,
 /// one a sequence of `offsets`.
@@ -195,17 +197,17 @@ fn decode<S: Simd, const R: usize>(simd: S, task: Task<'_>, scratch: &mut Scratc
     for r in (0..rows).step_by(R) {
         let (q, s) = (&queries[r * dp..], &mut scores[r * stride..]);
         if rows - r == 1 {
-            score_own(simd, &q[..d], shared_part, blocks.clone(), s);
+            score::<S, 1, OWN>(simd, q, (d, dp), shared_part, blocks.clone(), s, stride);
         } else {
-            score::<S, R>(simd, q, (d, dp), shared_part, blocks.clone(), s, stride);
+            score::<S, R, 2>(simd, q, (d, dp), shared_part, blocks.clone(), s, stride);
         }
     }
     for (m, (sequence, ..)) in members.iter().enumerate() {
         let own = own_start(&attention, sequence, &prefix) / POSITIONS..sequence.own_blocks();
         for r in m * group..(m + 1) * group {
-            let (q, s) = (&queries[r * dp..][..d], &mut scores[r * stride + shared..]);
+            let (q, s) = (&queries[r * dp..], &mut scores[r * stride + shared..]);
             let part = |b| sequence.own_part(layer, kv_head, b);
-            score_own(simd, q, part, own.clone(), s);
+            score::<S, 1, OWN>(simd, q, (d, dp), part, own.clone(), s, stride);
         }
     }
 
@@ -264,9 +266,9 @@ fn own_start(attention: &Attention<'_>, sequence: &Sequence, prefix: &Prefix) ->
     (attention.first_visible(sequence.len())).saturating_sub(prefix.len())
 }
 
-/// Scores of R rows against blocks that they share.
+/// Scores of R rows (R, dp) against blocks, B of them at a time: chains of additions that do not wait for each other.
 #[inline(always)]
-fn score<'a, S: Simd, const R: usize>(
+fn score<'a, S: Simd, const R: usize, const B: usize>(
     simd: S,
     queries: &[f32], // (R, dp)
     (d, dp): (usize, usize),
@@ -277,46 +279,19 @@ fn score<'a, S: Simd, const R: usize>(
 ) {
     let width = POSITIONS / S::F32_LANES;
     let rows: [&[f32]; R] = core::array::from_fn(|r| &queries[r * dp..][..d]);
-    for b in blocks {
-        let keys = S::as_simd_f32s(part(b).0).0;
-        for at in 0..width {
-            let mut acc = zeros::<S, R, 1>(simd);
-            by_rows(simd, rows, keys, width, at, &mut acc);
-            for r in 0..R {
-                let to = &mut scores[r * stride + b * POSITIONS..][..POSITIONS];
-                S::as_mut_simd_f32s(to).0[at] = acc[r][0];
-            }
-        }
-    }
-}
-
-/// Scores of one row, four blocks at a time: chains of additions that do not wait for each other.
-#[inline(always)]
-fn score_own<'a, S: Simd>(
-    simd: S,
-    query: &[f32],
-    part: impl Fn(usize) -> (&'a [f32], &'a [f32]),
-    blocks: Range<usize>,
-    scores: &mut [f32],
-) {
-    let width = POSITIONS / S::F32_LANES;
-    let n = query.len() * width;
-    for first in blocks.clone().step_by(4) {
-        let last = blocks.end - 1;
+    let last = blocks.end.saturating_sub(1);
+    for first in blocks.step_by(B) {
         // Past the end the last block is computed again.
-        let at_most = |b: usize| &S::as_simd_f32s(part(b.min(last)).0).0[..n];
-        let four = [0, 1, 2, 3].map(|b| at_most(first + b));
+        let block: [usize; B] = core::array::from_fn(|b| (first + b).min(last));
+        let keys = block.map(|b| S::as_simd_f32s(part(b).0).0);
         for at in 0..width {
-            let mut acc = [simd.splat_f32s(0.0); 4];
-            for (k, q) in query.iter().enumerate() {
-                let q = simd.splat_f32s(*q);
-                for b in 0..4 {
-                    acc[b] = simd.mul_add_e_f32s(q, four[b][k * width + at], acc[b]);
+            let mut acc = zeros::<S, R, B>(simd);
+            by_rows_apart(simd, rows, keys, width, at, &mut acc);
+            for r in 0..R {
+                for (b, acc) in block.into_iter().zip(acc[r]) {
+                    let to = &mut scores[r * stride + b * POSITIONS..][..POSITIONS];
+                    S::as_mut_simd_f32s(to).0[at] = acc;
                 }
-            }
-            for (b, acc) in acc.into_iter().enumerate() {
-                let to = &mut scores[(first + b).min(last) * POSITIONS..][..POSITIONS];
-                S::as_mut_simd_f32s(to).0[at] = acc;
             }
         }
     }
@@ -361,24 +336,51 @@ fn weigh<'a, S: Simd, const R: usize>(
 ) {
     let width = dp / S::F32_LANES;
     let to = S::as_mut_simd_f32s(to).0;
-    for at in 0..width {
-        let mut acc: [[S::f32s; 1]; R] = core::array::from_fn(|r| [to[r * width + at]]);
-        for b in blocks.clone() {
-            let steps = POSITIONS.min(len - b * POSITIONS);
-            let rows: [&[f32]; R] =
-                core::array::from_fn(|r| &p[r * stride + b * POSITIONS..][..steps]);
-            by_rows(
-                simd,
-                rows,
-                S::as_simd_f32s(part(b).1).0,
-                width,
-                at,
-                &mut acc,
-            );
-        }
-        for r in 0..R {
-            to[r * width + at] = acc[r][0];
-        }
+    let mut at = 0;
+    while at + 2 <= width {
+        weigh_rows::<S, R, 2>(
+            simd,
+            (p, stride),
+            &part,
+            blocks.clone(),
+            len,
+            (width, at),
+            to,
+        );
+        at += 2;
+    }
+    if at < width {
+        weigh_rows::<S, R, 1>(simd, (p, stride), &part, blocks, len, (width, at), to);
+    }
+}
+
+/// [`weigh`] of V vectors from `at` on.
+#[inline(always)]
+fn weigh_rows<'a, S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    (p, stride): (&[f32], usize),
+    part: &impl Fn(usize) -> (&'a [f32], &'a [f32]),
+    blocks: Range<usize>,
+    len: usize,
+    (width, at): (usize, usize),
+    to: &mut [S::f32s], // (R, width)
+) {
+    let mut acc: Tile<S, R, V> =
+        core::array::from_fn(|r| core::array::from_fn(|v| to[r * width + at + v]));
+    for b in blocks {
+        let steps = POSITIONS.min(len - b * POSITIONS);
+        let rows: [&[f32]; R] = core::array::from_fn(|r| &p[r * stride + b * POSITIONS..][..steps]);
+        by_rows(
+            simd,
+            rows,
+            S::as_simd_f32s(part(b).1).0,
+            width,
+            at,
+            &mut acc,
+        );
+    }
+    for r in 0..R {
+        to[r * width + at..][..V].copy_from_slice(&acc[r]);
     }
 }
 

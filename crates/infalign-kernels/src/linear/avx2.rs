@@ -16,28 +16,36 @@ const LANES: usize = 8;
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn run(block: &Block) {
     let mut row = 0;
+    // The first tile brings the next piece nearer; the others ask for what is near.
+    let mut ahead = if block.next.is_null() {
+        block.panel
+    } else {
+        block.next
+    };
     while row < block.rows {
         let take = take_rows(block.rows - row, HEIGHT);
         // SAFETY: the caller's promise; `row + take` is at most `block.rows`.
         unsafe {
             match take {
-                1 => tile::<1>(block, row),
-                2 => tile::<2>(block, row),
-                3 => tile::<3>(block, row),
-                4 => tile::<4>(block, row),
-                5 => tile::<5>(block, row),
-                _ => tile::<6>(block, row),
+                1 => tile::<1>(block, row, ahead),
+                2 => tile::<2>(block, row, ahead),
+                3 => tile::<3>(block, row, ahead),
+                4 => tile::<4>(block, row, ahead),
+                5 => tile::<5>(block, row, ahead),
+                _ => tile::<6>(block, row, ahead),
             }
         }
         row += take;
+        ahead = block.panel;
     }
 }
 
-/// `ROWS` rows from `row` on. An incomplete panel goes through a buffer of full width.
+/// `ROWS` rows from `row` on. An incomplete panel goes through a buffer of full width. `ahead` begins what the caches are asked for, a line a
+/// step.
 #[expect(unsafe_code, reason = "vector instructions on pointers")]
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn tile<const ROWS: usize>(block: &Block, row: usize) {
+unsafe fn tile<const ROWS: usize>(block: &Block, row: usize, ahead: *const f32) {
     // SAFETY: the caller's promise: rows `row..row + ROWS` exist, the panel is WIDTH wide and `depth` deep, and only `cols` elements of a
     // row of y and of the bias are touched.
     unsafe {
@@ -60,8 +68,10 @@ unsafe fn tile<const ROWS: usize>(block: &Block, row: usize) {
             }
         }
         let x = block.x.add(row * block.x_stride);
-        let mut panel = block.panel;
+        let (mut panel, mut ahead) = (block.panel, ahead);
         for p in 0..block.depth {
+            _mm_prefetch::<_MM_HINT_T1>(ahead.cast());
+            ahead = ahead.wrapping_add(WIDTH);
             let low = _mm256_loadu_ps(panel);
             let high = _mm256_loadu_ps(panel.add(LANES));
             for (i, sum) in sums.iter_mut().enumerate() {

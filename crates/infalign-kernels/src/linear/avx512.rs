@@ -34,24 +34,30 @@ pub(super) unsafe fn run(block: &Block) {
 #[target_feature(enable = "avx512f")]
 unsafe fn rows<const ACROSS: usize>(block: &Block) {
     let mut row = 0;
+    // Each of the first tiles brings one vector of every row of the next piece nearer: all at once would keep this piece's own loads waiting.
+    let mut vectors = 0..WIDTH / LANES;
     while row < block.rows {
         let take = take_rows(block.rows - row, HEIGHT);
+        let ahead = match vectors.next() {
+            Some(vector) if !block.next.is_null() => block.next.wrapping_add(vector * LANES),
+            _ => block.panel,
+        };
         // SAFETY: the caller's promise; `row + take` is at most `block.rows`.
         unsafe {
             match take {
-                1 => tile::<1, ACROSS>(block, row),
-                2 => tile::<2, ACROSS>(block, row),
-                3 => tile::<3, ACROSS>(block, row),
-                4 => tile::<4, ACROSS>(block, row),
-                5 => tile::<5, ACROSS>(block, row),
-                _ => tile::<6, ACROSS>(block, row),
+                1 => tile::<1, ACROSS>(block, row, ahead),
+                2 => tile::<2, ACROSS>(block, row, ahead),
+                3 => tile::<3, ACROSS>(block, row, ahead),
+                4 => tile::<4, ACROSS>(block, row, ahead),
+                5 => tile::<5, ACROSS>(block, row, ahead),
+                _ => tile::<6, ACROSS>(block, row, ahead),
             }
         }
         row += take;
     }
 }
 
-/// `ROWS` rows from `row` on. The last vector is masked to the columns that exist.
+/// `ROWS` rows from `row` on. The last vector is masked to the columns that exist. `ahead` begins what the caches are asked for, a line a step.
 #[expect(unsafe_code, reason = "vector instructions on pointers")]
 #[expect(
     clippy::needless_range_loop,
@@ -59,7 +65,11 @@ unsafe fn rows<const ACROSS: usize>(block: &Block) {
 )]
 #[inline]
 #[target_feature(enable = "avx512f")]
-unsafe fn tile<const ROWS: usize, const ACROSS: usize>(block: &Block, row: usize) {
+unsafe fn tile<const ROWS: usize, const ACROSS: usize>(
+    block: &Block,
+    row: usize,
+    ahead: *const f32,
+) {
     // SAFETY: the caller's promise: rows `row..row + ROWS` exist, masks keep loads and stores of y and bias to `cols`, and the panel is
     // WIDTH ≥ 16 · ACROSS wide and `depth` deep.
     unsafe {
@@ -84,8 +94,10 @@ unsafe fn tile<const ROWS: usize, const ACROSS: usize>(block: &Block, row: usize
             }
         }
         let x = block.x.add(row * block.x_stride);
-        let mut panel = block.panel;
+        let (mut panel, mut ahead) = (block.panel, ahead);
         for p in 0..block.depth {
+            _mm_prefetch::<_MM_HINT_T1>(ahead.cast());
+            ahead = ahead.wrapping_add(WIDTH);
             let mut b = [_mm512_setzero_ps(); ACROSS];
             for j in 0..ACROSS {
                 b[j] = _mm512_loadu_ps(panel.add(j * LANES));

@@ -19,6 +19,8 @@ pub(super) struct Block {
     /// `depth` rows of the panel, each as wide as the kernel's `width`.
     pub(super) panel: *const f32,
     pub(super) depth: usize,
+    /// Null, or where the piece begins that is most likely used next, as wide and as deep as this one: a hint for the caches, never read.
+    pub(super) next: *const f32,
     /// First element of the block's y; `cols` elements of each row are written, at most the kernel's `width`.
     pub(super) y: *mut f32,
     pub(super) y_stride: usize,

@@ -178,12 +178,13 @@ impl Product<'_> {
         let mut from = 0;
         loop {
             let deep = (depth - from).min(DEPTH);
-            let block = |piece: &[f32]| Block {
+            let block = |piece: &[f32], next: *const f32| Block {
                 x: self.x[(rows.start * depth + from).min(self.x.len())..].as_ptr(),
                 x_stride: depth,
                 rows: rows.len(),
                 panel: piece.as_ptr(),
                 depth: deep,
+                next,
                 // SAFETY: row `rows.start` and column `first` exist in y.
                 y: unsafe { y.0.add(rows.start * cols + first) },
                 y_stride: cols,
@@ -193,15 +194,20 @@ impl Product<'_> {
             };
             // SAFETY: kernels are only handed out where they run. `run` has checked all lengths: the block's rows, columns and depth lie
             // within x, y and bias, the piece is `deep` rows of a panel, and no other task writes these elements of y.
-            let run = |piece: &[f32]| unsafe { (kernel.run)(&block(piece)) };
+            let run = |piece: &[f32], next| unsafe { (kernel.run)(&block(piece, next)) };
             if let Right::Packed(packed) = self.right {
                 let at = (panel * depth + from) * kernel.width;
-                run(&packed[at..at + deep * kernel.width]);
+                let (piece, after) = packed[at..].split_at(deep * kernel.width);
+                let next = match after {
+                    [] => core::ptr::null(),
+                    after => after.as_ptr(),
+                };
+                run(piece, next);
             } else {
                 PIECE.with_borrow_mut(|piece| {
                     let piece = piece.at_least(deep * kernel.width);
                     pack(self.right, (depth, cols), kernel.width, panel, from, piece);
-                    run(piece);
+                    run(piece, core::ptr::null());
                 });
             }
             from += deep;
