@@ -6,6 +6,25 @@
 /// Lanes of every partial sum.
 pub(crate) const LANES: usize = 16;
 
+/// Copies a short slice to another of its length: a call of `memcpy` would take longer than a head's or a panel's few vectors.
+#[inline(always)]
+pub(crate) fn copy(from: &[f32], to: &mut [f32]) {
+    #[inline(always)]
+    fn fixed<const N: usize>(from: &[f32], to: &mut [f32]) {
+        if let (Some(from), Some(to)) = (from.first_chunk::<N>(), to.first_chunk_mut::<N>()) {
+            *to = *from;
+        }
+    }
+    assert_eq!(from.len(), to.len(), "lengths of a copy");
+    match from.len() {
+        16 => fixed::<16>(from, to),
+        32 => fixed::<32>(from, to),
+        64 => fixed::<64>(from, to),
+        128 => fixed::<128>(from, to),
+        _ => to.copy_from_slice(from),
+    }
+}
+
 /// Σ f(aᵢ) over a slice.
 #[inline(always)]
 pub(crate) fn sum(a: &[f32], f: impl Fn(f32) -> f32) -> f32 {
@@ -92,6 +111,16 @@ pub(crate) fn fold(lanes: [f32; LANES]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn copies_of_any_length_are_whole() {
+        for n in [0, 1, 15, 16, 20, 32, 33, 64, 100, 128, 129] {
+            let from: Vec<f32> = (0..n).map(|i| i as f32 - 3.5).collect();
+            let mut to = vec![f32::NAN; n];
+            copy(&from, &mut to);
+            assert_eq!(from, to);
+        }
+    }
 
     /// Integers below 2²⁴ add without rounding, so the sums are exact.
     #[test]

@@ -26,7 +26,10 @@ mod portable;
 mod product;
 mod transpose;
 
-pub use backward::{linear_backward_bias, linear_backward_input, linear_backward_weight};
+pub use backward::{
+    linear_backward_bias, linear_backward_input, linear_backward_weight, linear_input_gradient,
+    linear_weight_gradient,
+};
 pub use packed::Packed;
 
 /// The sizes of a linear layer's pass: x (rows, inputs), w (outputs, inputs), y (rows, outputs).
@@ -52,22 +55,35 @@ pub fn linear_forward(
     accumulate: bool,
     y: &mut [f32],
 ) {
-    let Dims {
-        rows,
-        outputs,
-        inputs,
-    } = dims;
-    let right = Right::Transposed(w);
+    transposed(dims, x, w, bias).run(fastest(), accumulate, y);
+}
+
+/// x Wᵀ + bias + residual in a new vector; shapes as in [`linear_forward`], the residual (rows, outputs).
+///
+/// Its bits are those of adding to a copy of the residual.
+///
+/// # Panics
+/// If a slice's length is not what `dims` say.
+#[must_use]
+pub fn linear(
+    dims: Dims,
+    x: &[f32],
+    w: &[f32],
+    bias: Option<&[f32]>,
+    residual: Option<&[f32]>,
+) -> Vec<f32> {
+    transposed(dims, x, w, bias).fresh(fastest(), residual)
+}
+
+fn transposed<'a>(dims: Dims, x: &'a [f32], w: &'a [f32], bias: Option<&'a [f32]>) -> Product<'a> {
     Product {
-        rows,
-        depth: inputs,
-        cols: outputs,
+        rows: dims.rows,
+        depth: dims.inputs,
+        cols: dims.outputs,
         x,
-        right,
+        right: Right::Transposed(w),
         bias,
-        accumulate,
     }
-    .run(fastest(), y);
 }
 
 /// The name of the micro-kernel that this processor gets.

@@ -56,18 +56,24 @@ impl Rotary {
         self.positions
     }
 
-    /// Rotates one head's values in place by the angles of `position`.
+    /// Writes one head's values, rotated by the angles of `position`, to `to`.
     ///
     /// # Panics
-    /// If the position is not in the tables, or the head is smaller than what is rotated.
+    /// If the position is not in the tables, the head is smaller than what is rotated, or the two have different lengths.
     #[inline(always)]
-    pub fn apply(&self, head: &mut [f32], position: usize) {
+    pub fn apply(&self, head: &[f32], position: usize, to: &mut [f32]) {
+        assert_eq!(head.len(), to.len(), "lengths of a head");
         let (cos, sin) = self.row(position);
-        let (low, high) = head[..2 * self.half].split_at_mut(self.half);
+        let (head, rest) = head.split_at(2 * self.half);
+        let (to, rest_to) = to.split_at_mut(2 * self.half);
+        if !rest.is_empty() {
+            rest_to.copy_from_slice(rest);
+        }
+        let (x1, x2) = head.split_at(self.half);
+        let (low, high) = to.split_at_mut(self.half);
         for k in 0..self.half {
-            let (x1, x2) = (low[k], high[k]);
-            low[k] = x1 * cos[k] - x2 * sin[k];
-            high[k] = x2 * cos[k] + x1 * sin[k];
+            low[k] = x1[k] * cos[k] - x2[k] * sin[k];
+            high[k] = x2[k] * cos[k] + x1[k] * sin[k];
         }
     }
 
@@ -130,8 +136,8 @@ mod tests {
             for t in [0, 1, 39] {
                 let x = random(size, t as u64 + 1);
                 let dy = random(size, 99);
-                let mut y = x.clone();
-                rotary.apply(&mut y, t);
+                let mut y = vec![f32::NAN; size];
+                rotary.apply(&x, t, &mut y);
                 assert_close(&y, &reference(&wide(&x), &frequencies, t, 1.25), 1e-6);
                 let mut dx = dy.clone();
                 rotary.apply_backward(&mut dx, t);

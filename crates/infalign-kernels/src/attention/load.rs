@@ -1,7 +1,7 @@
 //! Brings one head of packed rows into the layouts that attention computes with.
 
 use super::TILE;
-use crate::lanes::LANES;
+use crate::lanes::{LANES, copy};
 use crate::rotary::Rotary;
 
 /// Head size with the zeros that fill its last vector.
@@ -20,10 +20,12 @@ pub(crate) fn head(
     to: &mut [f32],
 ) {
     let (head, zeros) = to.split_at_mut(from.len());
-    head.copy_from_slice(from);
-    zeros.fill(0.0);
-    if let Some(rotary) = rotary {
-        rotary.apply(head, position);
+    if !zeros.is_empty() {
+        zeros.fill(0.0);
+    }
+    match rotary {
+        Some(rotary) => rotary.apply(from, position, head),
+        None => copy(from, head),
     }
     if scale != 1.0 {
         for x in head {

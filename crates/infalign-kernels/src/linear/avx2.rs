@@ -57,8 +57,8 @@ unsafe fn tile<const ROWS: usize>(block: &Block, row: usize, ahead: *const f32) 
         let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
         for (i, sum) in sums.iter_mut().enumerate() {
             let mut start = [0.0_f32; WIDTH];
-            if block.resume {
-                let from = y.add(i * block.y_stride);
+            if !block.start.is_null() {
+                let from = block.start.add((row + i) * block.y_stride);
                 core::ptr::copy_nonoverlapping(from, start.as_mut_ptr(), block.cols);
             }
             for (j, sum) in sum.iter_mut().enumerate() {

@@ -77,10 +77,11 @@ unsafe fn tile<const ROWS: usize, const ACROSS: usize>(
         masks[ACROSS - 1] = 0xffff >> (ACROSS * LANES - block.cols);
         let mut sums = [[_mm512_setzero_ps(); ACROSS]; ROWS];
         let y = block.y.add(row * block.y_stride);
-        if block.resume {
+        if !block.start.is_null() {
+            let start = block.start.add(row * block.y_stride);
             for i in 0..ROWS {
                 for j in 0..ACROSS {
-                    let from = y.add(i * block.y_stride + j * LANES);
+                    let from = start.add(i * block.y_stride + j * LANES);
                     sums[i][j] = _mm512_maskz_loadu_ps(masks[j], from);
                 }
             }

@@ -28,6 +28,15 @@ pub fn linear_backward_input(dims: Dims, dy: &[f32], w: &[f32], accumulate: bool
     backward_input(fastest(), dims, dy, w, accumulate, dx);
 }
 
+/// dy W in a new vector; shapes as in [`linear_backward_input`].
+///
+/// # Panics
+/// If a slice's length is not what `dims` say.
+#[must_use]
+pub fn linear_input_gradient(dims: Dims, dy: &[f32], w: &[f32]) -> Vec<f32> {
+    straight(dims, dy, w).fresh(fastest(), None)
+}
+
 pub(super) fn backward_input(
     kernel: &'static Kernel,
     dims: Dims,
@@ -36,22 +45,18 @@ pub(super) fn backward_input(
     accumulate: bool,
     dx: &mut [f32],
 ) {
-    let Dims {
-        rows,
-        outputs,
-        inputs,
-    } = dims;
-    let right = Right::Straight(w);
+    straight(dims, dy, w).run(kernel, accumulate, dx);
+}
+
+fn straight<'a>(dims: Dims, dy: &'a [f32], w: &'a [f32]) -> Product<'a> {
     Product {
-        rows,
-        depth: outputs,
-        cols: inputs,
+        rows: dims.rows,
+        depth: dims.outputs,
+        cols: dims.inputs,
         x: dy,
-        right,
+        right: Right::Straight(w),
         bias: None,
-        accumulate,
     }
-    .run(kernel, dx);
 }
 
 /// dW = dyᵀ x, or dW += dyᵀ x if `accumulate`; dy (rows, outputs), x (rows, inputs), dw (outputs, inputs).
@@ -62,6 +67,24 @@ pub fn linear_backward_weight(dims: Dims, dy: &[f32], x: &[f32], accumulate: boo
     backward_weight(fastest(), dims, dy, x, accumulate, dw);
 }
 
+/// dyᵀ x in a new vector; shapes as in [`linear_backward_weight`].
+///
+/// # Panics
+/// If a slice's length is not what `dims` say.
+#[must_use]
+pub fn linear_weight_gradient(dims: Dims, dy: &[f32], x: &[f32]) -> Vec<f32> {
+    let mut dw = Vec::new();
+    each_product(dims, dy, x, |first, product| {
+        if first {
+            dw = product.fresh(fastest(), None);
+        } else {
+            product.run(fastest(), true, &mut dw);
+        }
+    });
+    dw.resize(dims.outputs * dims.inputs, 0.0); // without rows nothing was written
+    dw
+}
+
 pub(super) fn backward_weight(
     kernel: &'static Kernel,
     dims: Dims,
@@ -70,6 +93,17 @@ pub(super) fn backward_weight(
     accumulate: bool,
     dw: &mut [f32],
 ) {
+    assert_eq!(dw.len(), dims.outputs * dims.inputs, "length of dw");
+    if dims.rows == 0 && !accumulate {
+        dw.fill(0.0);
+    }
+    each_product(dims, dy, x, |first, product| {
+        product.run(kernel, accumulate || !first, dw);
+    });
+}
+
+/// Hands `f` the products, one for some rows each, whose sum dW is, and whether it is the first.
+fn each_product(dims: Dims, dy: &[f32], x: &[f32], mut f: impl FnMut(bool, &Product<'_>)) {
     let Dims {
         rows,
         outputs,
@@ -77,10 +111,6 @@ pub(super) fn backward_weight(
     } = dims;
     assert_eq!(dy.len(), rows * outputs, "length of dy");
     assert_eq!(x.len(), rows * inputs, "length of x");
-    assert_eq!(dw.len(), outputs * inputs, "length of dw");
-    if rows == 0 && !accumulate {
-        dw.fill(0.0);
-    }
     // Taken, not borrowed: the thread may compute someone else's gradient while it waits for others.
     let mut scratch = TRANSPOSED.take();
     for first in (0..rows).step_by(ROWS) {
@@ -88,16 +118,15 @@ pub(super) fn backward_weight(
         let dy = &dy[first * outputs..][..count * outputs];
         let transposed = scratch.at_least(outputs * count);
         transpose_in_parallel(dy, count, outputs, transposed);
-        Product {
+        let product = Product {
             rows: outputs,
             depth: count,
             cols: inputs,
             x: transposed,
             right: Right::Straight(&x[first * inputs..][..count * inputs]),
             bias: None,
-            accumulate: accumulate || first > 0,
-        }
-        .run(kernel, dw);
+        };
+        f(first == 0, &product);
     }
     TRANSPOSED.set(scratch);
 }

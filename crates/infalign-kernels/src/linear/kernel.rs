@@ -25,8 +25,8 @@ pub(super) struct Block {
     pub(super) y: *mut f32,
     pub(super) y_stride: usize,
     pub(super) cols: usize,
-    /// Go on from what y holds; otherwise y is only written.
-    pub(super) resume: bool,
+    /// Null, for sums that start at 0, or the first of the elements that they start from, laid out as y is; may be y itself.
+    pub(super) start: *const f32,
     /// Null, or `cols` elements to add to every row before the first step.
     pub(super) bias: *const f32,
 }

@@ -73,6 +73,25 @@ impl Packed {
         accumulate: bool,
         y: &mut [f32],
     ) {
+        self.product(x, rows, bias).run(self.kernel, accumulate, y);
+    }
+
+    /// x Wᵀ + bias + residual in a new vector; the residual (rows, outputs).
+    ///
+    /// # Panics
+    /// If a slice's length is not what the sizes say.
+    #[must_use]
+    pub fn apply(
+        &self,
+        x: &[f32],
+        rows: usize,
+        bias: Option<&[f32]>,
+        residual: Option<&[f32]>,
+    ) -> Vec<f32> {
+        self.product(x, rows, bias).fresh(self.kernel, residual)
+    }
+
+    fn product<'a>(&'a self, x: &'a [f32], rows: usize, bias: Option<&'a [f32]>) -> Product<'a> {
         Product {
             rows,
             depth: self.inputs,
@@ -80,9 +99,7 @@ impl Packed {
             x,
             right: Right::Packed(self.panels.as_slice()),
             bias,
-            accumulate,
         }
-        .run(self.kernel, y);
     }
 
     /// The sizes of a pass of so many rows.

@@ -58,8 +58,9 @@ unsafe fn tile<const ROWS: usize>(block: &Block, row: usize) {
         let y = block.y.add(row * y_stride);
         let mut sums = [[0.0_f32; WIDTH]; ROWS];
         for (i, sum) in sums.iter_mut().enumerate() {
-            if block.resume {
-                core::ptr::copy_nonoverlapping(y.add(i * y_stride), sum.as_mut_ptr(), cols);
+            if !block.start.is_null() {
+                let from = block.start.add((row + i) * y_stride);
+                core::ptr::copy_nonoverlapping(from, sum.as_mut_ptr(), cols);
             }
             if !block.bias.is_null() {
                 let bias = core::slice::from_raw_parts(block.bias, cols);

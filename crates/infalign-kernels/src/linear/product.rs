@@ -1,6 +1,6 @@
 //! Products of matrices, cut into blocks for the caches and into tasks for the threads.
 //!
-//! y (rows, cols) ← start + x (rows, depth) · b (depth, cols), where start is y or 0, plus the bias. Every element is one chain of
+//! y (rows, cols) ← start + x (rows, depth) · b (depth, cols), where start is 0, y or another matrix, plus the bias. Every element is one chain of
 //! multiply-adds over the depth in ascending order, so that it depends neither on the blocks nor on the tasks.
 //!
 //! A panel's piece of `DEPTH` rows stays in the first two caches while all rows of a task pass it. A task's rows of x are few enough to stay
@@ -14,6 +14,7 @@ use rayon::prelude::*;
 use super::kernel::{Block, Kernel};
 use super::transpose::transpose;
 use crate::aligned::Aligned;
+use crate::lanes::copy;
 
 /// Rows of a panel that are used at a time: 64 KiB with the widest panels.
 const DEPTH: usize = 256;
@@ -35,7 +36,7 @@ pub(super) enum Right<'a> {
     Straight(&'a [f32]),
 }
 
-/// The product x · b and what it starts from.
+/// The product x · b, and a bias for every row.
 #[derive(Clone, Copy)]
 pub(super) struct Product<'a> {
     pub(super) rows: usize,
@@ -44,14 +45,16 @@ pub(super) struct Product<'a> {
     pub(super) x: &'a [f32],
     pub(super) right: Right<'a>,
     pub(super) bias: Option<&'a [f32]>,
-    pub(super) accumulate: bool,
 }
 
-/// The start of y, which tasks write in disjoint blocks.
+/// The first elements of y, which tasks write in disjoint blocks, and of what its sums start from (null for 0).
 #[derive(Clone, Copy)]
-struct Output(*mut f32);
+struct Output {
+    y: *mut f32,
+    start: *const f32,
+}
 
-// SAFETY: every task writes its own block of y, and the caller's exclusive borrow outlives all tasks.
+// SAFETY: every task writes its own block of y and reads the same block of the start, and the caller's borrows outlive all tasks.
 #[expect(
     unsafe_code,
     reason = "disjoint blocks of one slice, which are not slices themselves"
@@ -79,11 +82,48 @@ pub(super) fn threads(work: usize) -> usize {
 }
 
 impl Product<'_> {
-    /// Computes y.
+    /// y = x b + bias, or y += x b + bias if `accumulate`.
     ///
     /// # Panics
     /// If a slice's length is not what the sizes say.
-    pub(super) fn run(&self, kernel: &'static Kernel, y: &mut [f32]) {
+    #[expect(unsafe_code, reason = "outputs are written through pointers")]
+    pub(super) fn run(&self, kernel: &'static Kernel, accumulate: bool, y: &mut [f32]) {
+        assert_eq!(y.len(), self.rows * self.cols, "length of y");
+        let y = y.as_mut_ptr();
+        let start = if accumulate { y } else { core::ptr::null() };
+        // SAFETY: y has rows · cols elements.
+        unsafe { self.write(kernel, Output { y, start }) }
+    }
+
+    /// x b + bias + start in a new vector, whose memory is written once and not zeroed before.
+    ///
+    /// # Panics
+    /// As [`Self::run`].
+    #[expect(unsafe_code, reason = "outputs are written through pointers")]
+    pub(super) fn fresh(&self, kernel: &'static Kernel, start: Option<&[f32]>) -> Vec<f32> {
+        let len = self.rows * self.cols;
+        if let Some(start) = start {
+            assert_eq!(start.len(), len, "length of the start");
+        }
+        let mut y = Vec::with_capacity(len);
+        let output = Output {
+            y: y.as_mut_ptr(),
+            start: start.map_or(core::ptr::null(), <[f32]>::as_ptr),
+        };
+        // SAFETY: y has room for rows · cols elements, start has so many, and `write` leaves none of y unwritten.
+        unsafe {
+            self.write(kernel, output);
+            y.set_len(len);
+        }
+        y
+    }
+
+    /// Writes every element of y.
+    ///
+    /// # Safety
+    /// y has room for rows · cols elements that nobody else uses; start is null, y, or as many elements that nobody writes.
+    #[expect(unsafe_code, reason = "outputs are written through pointers")]
+    unsafe fn write(&self, kernel: &'static Kernel, output: Output) {
         let Self {
             rows,
             depth,
@@ -93,7 +133,6 @@ impl Product<'_> {
         } = *self;
         let panels = cols.div_ceil(kernel.width);
         assert_eq!(x.len(), rows * depth, "length of x");
-        assert_eq!(y.len(), rows * cols, "length of y");
         match self.right {
             Right::Packed(b) => assert_eq!(b.len(), panels * depth * kernel.width, "panels"),
             Right::Transposed(b) | Right::Straight(b) => {
@@ -113,14 +152,14 @@ impl Product<'_> {
             let whole = panels.at_least(packed_len(kernel, depth, cols));
             pack_all(kernel, self.right, (depth, cols), whole);
             let right = Right::Packed(whole);
-            Product { right, ..*self }.run(kernel, y);
+            // SAFETY: the caller's promise.
+            unsafe { Product { right, ..*self }.write(kernel, output) };
             PANELS.set(panels);
             return;
         }
         let threads = threads(rows.saturating_mul(cols).saturating_mul(depth));
         let height = self.rows_of_a_task(kernel, panels, threads);
         let tasks = panels * rows.div_ceil(height);
-        let output = Output(y.as_mut_ptr());
         let task = |task: usize| {
             let first = task / panels * height;
             self.panel(
@@ -168,13 +207,14 @@ impl Product<'_> {
         kernel: &'static Kernel,
         rows: core::ops::Range<usize>,
         panel: usize,
-        y: Output,
+        Output { y, start }: Output,
     ) {
         let Self { depth, cols, .. } = *self;
         let first = panel * kernel.width;
         let bias = self
             .bias
             .map_or(core::ptr::null(), |bias| bias[first..].as_ptr());
+        let at = rows.start * cols + first;
         let mut from = 0;
         loop {
             let deep = (depth - from).min(DEPTH);
@@ -186,18 +226,23 @@ impl Product<'_> {
                 depth: deep,
                 next,
                 // SAFETY: row `rows.start` and column `first` exist in y.
-                y: unsafe { y.0.add(rows.start * cols + first) },
+                y: unsafe { y.add(at) },
                 y_stride: cols,
                 cols: (cols - first).min(kernel.width),
-                resume: self.accumulate || from > 0,
+                start: match from {
+                    0 if start.is_null() => start,
+                    // SAFETY: as for y.
+                    0 => unsafe { start.add(at) },
+                    _ => unsafe { y.add(at) },
+                },
                 bias: if from == 0 { bias } else { core::ptr::null() },
             };
             // SAFETY: kernels are only handed out where they run. `run` has checked all lengths: the block's rows, columns and depth lie
             // within x, y and bias, the piece is `deep` rows of a panel, and no other task writes these elements of y.
             let run = |piece: &[f32], next| unsafe { (kernel.run)(&block(piece, next)) };
             if let Right::Packed(packed) = self.right {
-                let at = (panel * depth + from) * kernel.width;
-                let (piece, after) = packed[at..].split_at(deep * kernel.width);
+                let (piece, after) =
+                    packed[(panel * depth + from) * kernel.width..].split_at(deep * kernel.width);
                 let next = match after {
                     [] => core::ptr::null(),
                     after => after.as_ptr(),
@@ -247,7 +292,7 @@ fn pack(
         Right::Transposed(_) => {}
         Right::Straight(b) => {
             for (to, row) in piece.chunks_exact_mut(width).zip(from..) {
-                to[..used].copy_from_slice(&b[row * cols + first..][..used]);
+                copy(&b[row * cols + first..][..used], &mut to[..used]);
             }
         }
     }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use burn::Tensor;
 use infalign_kernels::linear::{
-    Dims, Packed, linear_backward_bias, linear_backward_input, linear_backward_weight,
-    linear_forward,
+    self, Dims, Packed, linear_backward_bias, linear_input_gradient, linear_weight_gradient,
 };
 
 use super::fused::{self, Forward, Fused, Matrix, Tape};
@@ -107,16 +106,11 @@ impl<const N: usize> Fused<N> for Linear {
         let (x, w) = (inputs[0], inputs[1]);
         let dims = dims(x, w);
         let bias = self.bias.then(|| inputs[2].values);
-        let residual = inputs.get(2 + usize::from(self.bias));
-        let mut y = residual.map_or_else(
-            || vec![0.0; dims.rows * dims.outputs],
-            |r| r.values.to_vec(),
-        );
-        let accumulate = residual.is_some();
-        match &self.packed {
-            Some(packed) => packed.forward(x.values, dims.rows, bias, accumulate, &mut y),
-            None => linear_forward(dims, x.values, w.values, bias, accumulate, &mut y),
-        }
+        let residual = inputs.get(2 + usize::from(self.bias)).map(|r| r.values);
+        let y = match &self.packed {
+            Some(packed) => packed.apply(x.values, dims.rows, bias, residual),
+            None => linear::linear(dims, x.values, w.values, bias, residual),
+        };
         Forward::new(y, dims.rows, dims.outputs)
     }
 
@@ -125,16 +119,8 @@ impl<const N: usize> Fused<N> for Linear {
         let dims = dims(x, w);
         std::array::from_fn(|i| {
             tape.wanted[i].then(|| match i {
-                0 => {
-                    let mut dx = vec![0.0; x.values.len()];
-                    linear_backward_input(dims, dy.values, w.values, false, &mut dx);
-                    dx
-                }
-                1 => {
-                    let mut dw = vec![0.0; w.values.len()];
-                    linear_backward_weight(dims, dy.values, x.values, false, &mut dw);
-                    dw
-                }
+                0 => linear_input_gradient(dims, dy.values, w.values),
+                1 => linear_weight_gradient(dims, dy.values, x.values),
                 2 if self.bias => {
                     let mut db = vec![0.0; w.rows];
                     linear_backward_bias(dims, dy.values, false, &mut db);
