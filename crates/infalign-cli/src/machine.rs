@@ -1,5 +1,7 @@
 //! From the flags of a machine to a device, a pool of threads and a size of memory.
 
+use std::num::NonZero;
+
 use infalign_lm::{Device, DeviceName, keep_buffers, open_device};
 
 use crate::{
@@ -11,21 +13,50 @@ use crate::{
 /// What is assumed where the machine does not tell how much memory is available.
 const UNTOLD: usize = 2 << 30;
 
-/// Opens the device; makes the pool of threads that everything else uses.
+/// Opens the device; makes the pool of threads that everything else uses, the calling thread one of them: handing every product of a step over to
+/// others and waiting for them would take a tenth of its time.
 pub(crate) fn open(args: &Machine) -> Result<Device> {
+    open_beside(args, Caller::Computes)
+}
+
+/// What the calling thread does while others compute.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// It is one of the pool's threads.
+    Computes,
+    /// It waits, as a service does: the pool has all its threads besides.
+    Waits,
+}
+
+/// Opens the device, and makes the pool for a calling thread that computes or waits.
+pub(crate) fn open_beside(args: &Machine, caller: Caller) -> Result<Device> {
     if args.quiet {
         print::hush();
     }
     keep_buffers();
     let name: DeviceName = args.device.parse()?;
     let device = open_device(name, args.dtype.precision())?;
-    if let Some(threads) = args.threads {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.get())
-            .build_global()
-            .map_err(|e| Error::Usage(format!("--threads {threads}: {e}; give fewer")))?;
+    let threads = threads(args);
+    let mut pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    // A pool of the calling thread alone could do nothing for another thread while that one waits.
+    if threads > 1 && caller == Caller::Computes {
+        pool = pool.use_current_thread();
     }
-    Ok(device)
+    match (pool.build_global(), args.threads) {
+        (Err(e), Some(typed)) => Err(Error::Usage(format!("--threads {typed}: {e}; give fewer"))),
+        // A pool that is there already does as well.
+        _ => Ok(device),
+    }
+}
+
+/// Threads of the pool: as typed, else as `RAYON_NUM_THREADS` says, else one for each processor.
+fn threads(args: &Machine) -> usize {
+    let told = || std::env::var("RAYON_NUM_THREADS").ok()?.parse().ok();
+    let typed = args.threads.or_else(told);
+    typed.map_or_else(
+        || std::thread::available_parallelism().map_or(1, NonZero::get),
+        NonZero::get,
+    )
 }
 
 /// Bytes for the cache of keys and values: as typed, else half of what is available.

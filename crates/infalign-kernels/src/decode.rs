@@ -19,11 +19,13 @@ use crate::attention::load::{head, padded};
 use crate::attention::tiles::{Tile, by_rows, by_rows_apart, zeros};
 use crate::attention::{Attention, Group};
 use crate::cache::{POSITIONS, Prefix, Sequence};
-use crate::parallel::each_with;
+use crate::parallel::{each, each_with};
 use crate::tanh::tanh;
 
 /// Sequences of a task: a block of the prefix that is in the second-level cache serves all of them.
 const TOGETHER: usize = 32;
+/// Sequences whose keys and values one task appends.
+const APPENDED: usize = 16;
 /// Blocks of one row's scores at a time.
 const OWN: usize = 4;
 
@@ -72,10 +74,16 @@ pub fn decode_attention(
         sequences.len() * attention.out_width(),
         "values of out"
     );
-    let mut key = vec![0.0; padded(d)];
-    for (sequence, row) in sequences.iter_mut().zip(qkv.chunks_exact(width)) {
-        sequence.append(attention, layer, row, &mut key);
-    }
+    let some = sequences
+        .chunks_mut(APPENDED)
+        .zip(qkv.chunks(APPENDED * width))
+        .collect();
+    each(some, |(sequences, rows): (&mut [&mut Sequence], &[f32])| {
+        let mut key = vec![0.0; padded(d)];
+        for (sequence, row) in sequences.iter_mut().zip(rows.chunks_exact(width)) {
+            sequence.append(attention, layer, row, &mut key);
+        }
+    });
     let mut order: Vec<usize> = (0..sequences.len()).collect();
     order.sort_by_key(|i| Arc::as_ptr(sequences[*i].prefix()));
     // Outputs by sequence, then by key/value head: each goes to one task.

@@ -107,6 +107,7 @@ fn main() -> Anything<()> {
         .unwrap_or(1);
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
+        .use_current_thread()
         .build_global()?;
     let device = Device::flex();
     let (kind, rest) = name.split_once('/').unwrap_or((name, ""));

@@ -17,7 +17,7 @@ use super::judging::Judges;
 use crate::{
     args::{Label, Serve, UnknownPrompts},
     error::{Error, Result},
-    machine, print,
+    machine::{self, Caller}, print,
 };
 
 const TOKEN: &str = "INFALIGN_SERVE_TOKEN";
@@ -78,7 +78,7 @@ impl Roller for OfBase {
 }
 
 pub(super) fn run_service(args: &Serve) -> Result<()> {
-    let device = machine::open(&args.machine)?;
+    let device = machine::open_beside(&args.machine, Caller::Waits)?;
     if args.place.overwrite {
         return Err(Error::Usage(
             "--overwrite: a service reads a run and changes nothing".to_owned(),
