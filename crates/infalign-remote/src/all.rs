@@ -162,7 +162,10 @@ impl<'c, J> UnderWay<'c, J> {
             reply: None,
             to: self.outbox.clone(),
         };
+        let seats = self.client.seats.clone();
         let task = self.client.handle.spawn(async move {
+            // There is one at once unless other threads ask the same server; it is an error only for seats that were closed.
+            let _seat = seats.acquire().await;
             envelope.send(wire.exchange(&request, time).await);
         });
         let task = task.abort_handle();

@@ -6,7 +6,10 @@ use std::sync::{
 };
 
 use serde_json::Value;
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    sync::Semaphore,
+};
 
 use crate::{
     endpoint::Endpoint,
@@ -25,6 +28,8 @@ pub struct Client {
     /// Of `runtime`.
     pub(crate) handle: Handle,
     pace: Mutex<Pace>,
+    /// One for every request that may be under way, of all threads together.
+    pub(crate) seats: Arc<Semaphore>,
     /// Whether the server ever answered anything.
     reached: AtomicBool,
     /// Always there until `drop`.
@@ -50,6 +55,9 @@ impl Client {
         Ok(Self {
             wire: Arc::new(Wire::new(endpoint, patience.reply_bytes)?),
             pace: Mutex::new(Pace::new(patience.most_in_flight)),
+            seats: Arc::new(Semaphore::new(
+                patience.most_in_flight.min(Semaphore::MAX_PERMITS),
+            )),
             reached: AtomicBool::new(false),
             patience,
             handle: runtime.handle().clone(),

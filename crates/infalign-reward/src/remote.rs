@@ -2,6 +2,8 @@
 //!
 //! What is spoken with them is the crate `infalign-remote`'s; a judge's verdicts are kept in a folder, so that no text is paid for twice.
 
+use std::sync::Arc;
+
 use infalign_remote::{
     Key, Patience,
     reward::{
@@ -61,9 +63,9 @@ fn sent<'a>(asked: &[Asked<'a>]) -> Vec<Sent<'a>> {
     asked.iter().map(one).collect()
 }
 
-/// A reward model behind HTTP.
-#[derive(Debug)]
-pub struct ServerReward(RemoteReward);
+/// A reward model behind HTTP; a clone asks through the same connections, within the same limits.
+#[derive(Debug, Clone)]
+pub struct ServerReward(Arc<RemoteReward>);
 
 impl ServerReward {
     /// Detects what the server speaks, and probes it.
@@ -72,12 +74,8 @@ impl ServerReward {
     /// A server that does not answer, of no known kind, or that the probe refuses.
     pub fn open(spec: &RemoteRewardSpec, with: &RemoteOpening) -> Result<Self> {
         let patience = with.patience.clone();
-        Ok(Self(RemoteReward::open(
-            spec,
-            key()?,
-            patience,
-            &Probe::default(),
-        )?))
+        let opened = RemoteReward::open(spec, key()?, patience, &Probe::default())?;
+        Ok(Self(Arc::new(opened)))
     }
 }
 
@@ -93,6 +91,10 @@ impl Reward for ServerReward {
 
     fn identity(&self) -> String {
         self.0.identity().to_owned()
+    }
+
+    fn another(&self) -> Option<Box<dyn Reward>> {
+        Some(Box::new(self.clone()))
     }
 }
 

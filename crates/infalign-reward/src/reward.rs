@@ -42,7 +42,7 @@ pub trait Reward: Send {
     fn identity(&self) -> String;
 
     /// Another of the same for another thread, which shares what is large; `None` for what there shall be one of, asked by one thread at a
-    /// time: a program that was started, a server with its bounded number of requests and its verdicts.
+    /// time: a program that was started, a judge that keeps its verdicts.
     fn another(&self) -> Option<Box<dyn Reward>> {
         None
     }

@@ -17,7 +17,8 @@ use super::judging::Judges;
 use crate::{
     args::{Label, Serve, UnknownPrompts},
     error::{Error, Result},
-    machine::{self, Caller}, print,
+    machine::{self, Caller},
+    print,
 };
 
 const TOKEN: &str = "INFALIGN_SERVE_TOKEN";

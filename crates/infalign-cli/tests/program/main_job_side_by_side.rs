@@ -1,10 +1,19 @@
 //! Policies side by side: the bytes of one after the other, one program for all, and a failure of one that the others survive.
 
-use std::fs;
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use super::{
     folder::Folder,
     main_job::{begun, modified, own_prompts, results, same},
+    over_http::classify,
+    server::{Act, Asked, Server},
 };
 
 /// Three policies, a few steps each.
@@ -100,6 +109,37 @@ fn a_program_that_gives_rewards_is_started_once() {
     let starts = |folder: &Folder| fs::read_to_string(folder.path("starts")).unwrap();
     assert_eq!(starts(&folder), "start\n");
     same(&results(&folder), &results(&alone), "with a program");
+}
+
+#[test]
+fn a_server_that_gives_rewards_is_asked_by_all_at_once() {
+    let run = |flags: &str| {
+        let folder = of_a_program("");
+        let most = Arc::new(AtomicUsize::new(0));
+        let (seen, raw) = (Arc::clone(&most), folder.path("runs/small/policies/raw"));
+        let server = Server::start(move |asked: &Asked| {
+            // While policies are trained each of them asks for one thing at a time.
+            if raw.join("checkpoints").exists() && !raw.join("model.safetensors").exists() {
+                seen.fetch_max(asked.at_once, Ordering::Relaxed);
+            }
+            Act::After(Duration::from_millis(10), Box::new(classify(asked)))
+        });
+        let reward = format!("\"vllm:{}\"", server.url());
+        folder.write("small.toml", &own_prompts().replace("\"length\"", &reward));
+        folder.run(&line(flags)).done();
+        let trained = |name: &str| {
+            let of = |file| {
+                fs::read(folder.path(&format!("runs/small/policies/{name}/{file}"))).unwrap()
+            };
+            (of("model.safetensors"), of("metrics.jsonl"))
+        };
+        let all = ["raw", "exp-minus10", "identity"].map(trained);
+        (all, most.load(Ordering::Relaxed))
+    };
+    let (alone, together) = (run("--threads 1"), run("--threads 3"));
+    assert!(alone.0 == together.0);
+    assert_eq!(alone.1, 1);
+    assert!((2..=3).contains(&together.1), "{} at once", together.1);
 }
 
 #[test]

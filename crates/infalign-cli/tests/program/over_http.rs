@@ -304,7 +304,7 @@ fn a_shard_of_samples_is_completed() {
 }
 
 /// A reward model of vLLM: the length of a text, shifted.
-fn classify(asked: &Asked) -> Act {
+pub(crate) fn classify(asked: &Asked) -> Act {
     let texts: Vec<String> = match &asked.body["input"] {
         Value::String(text) => vec![text.clone()],
         Value::Array(all) => all

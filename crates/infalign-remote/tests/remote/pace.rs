@@ -69,3 +69,21 @@ fn rises_falls_and_recovers() {
     let high = client.in_flight_limit();
     assert!(high >= 20, "{high}");
 }
+
+#[test]
+fn threads_that_share_a_client_share_its_limit() {
+    let room = Arc::new(AtomicUsize::new(1000));
+    let most = Arc::new(AtomicUsize::new(0));
+    let server = server(&room, &most);
+    let patience = Patience {
+        most_in_flight: 5,
+        ..quick()
+    };
+    let client = client(&server, patience);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| ask(&client, 50));
+        }
+    });
+    assert_eq!(most.load(Ordering::Relaxed), 5);
+}
