@@ -21,6 +21,7 @@ fn pipeline(runs: &Path) -> Result<usize, Error> {
         version: "1",
         seed: 1,
         config: &config,
+        defaults: None,
         inputs: &[],
         root: Path::new(""),
     };

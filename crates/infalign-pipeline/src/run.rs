@@ -135,10 +135,12 @@ pub fn run(
 ) -> Result<Finished> {
     let named = files(config);
     let inputs: Vec<&Path> = named.iter().map(PathBuf::as_path).collect();
+    let defaults = Config::default();
     let identity = Identity {
         version: env!("CARGO_PKG_VERSION"),
         seed: config.seed,
         config,
+        defaults: Some(&defaults),
         inputs: &inputs,
         root: config.root(),
     };

@@ -377,6 +377,7 @@ pub(super) fn open(
         version: env!("CARGO_PKG_VERSION"),
         seed,
         config,
+        defaults: None,
         inputs,
         root: Path::new(""),
     };

@@ -14,10 +14,11 @@ pub(super) fn to_toml(config: &impl Serialize) -> Result<String> {
     })
 }
 
-/// The keys (with old and new value) in which the stored run differs from the one asked for.
+/// The keys (with old and new value) in which the stored run differs from the one asked for; a key that the stored one lacks, and that has its
+/// default now, is none.
 pub(super) fn differences(
     stored: &Path,
-    wanted: &str,
+    (wanted, defaults): (&str, Option<&str>),
     old: &Manifest,
     new: &Manifest,
 ) -> Result<Vec<String>> {
@@ -42,10 +43,17 @@ pub(super) fn differences(
     }
     let then = flat(&text).map_err(damaged)?;
     let now = flat(wanted).map_err(damaged)?;
+    let defaults = defaults.map_or_else(|| Ok(BTreeMap::new()), flat);
+    let defaults = defaults.map_err(damaged)?;
     let mut all: Vec<&String> = then.keys().chain(now.keys()).collect();
     all.sort_unstable();
     all.dedup();
+    let mut younger = false;
     for key in all.into_iter().filter(|&key| then.get(key) != now.get(key)) {
+        if !then.contains_key(key) && now.get(key) == defaults.get(key) {
+            younger = true;
+            continue;
+        }
         let show = |values: &BTreeMap<String, Value>| {
             values
                 .get(key)
@@ -53,7 +61,7 @@ pub(super) fn differences(
         };
         keys.push(format!("{key}: {} then, {} now", show(&then), show(&now)));
     }
-    if keys.is_empty() {
+    if keys.is_empty() && !younger {
         keys.push("the layout of config.toml".to_owned());
     }
     Ok(keys)

@@ -45,6 +45,8 @@ pub struct Identity<'a, C> {
     pub seed: u64,
     /// The configuration as resolved; a table in TOML's sense.
     pub config: &'a C,
+    /// What a configuration that says nothing is: a key that an older version did not know is no difference where it has this value.
+    pub defaults: Option<&'a C>,
     /// The files that the run reads, as the user named them; their contents are hashed.
     pub inputs: &'a [&'a Path],
     /// Where relative names of inputs begin; empty for the working directory. It is no part of what makes the run.
@@ -124,8 +126,13 @@ impl RunDir {
             sweep::all_but(&run.path, &[lock::FILE, MANIFEST, CONFIG])?;
         } else if begun {
             let old = Manifest::load(&manifest_path)?;
-            let differing =
-                config::differences(&run.path.join(CONFIG), &config, &old, &run.manifest)?;
+            let defaults = identity.defaults.map(config::to_toml).transpose()?;
+            let differing = config::differences(
+                &run.path.join(CONFIG),
+                (&config, defaults.as_deref()),
+                &old,
+                &run.manifest,
+            )?;
             if !differing.is_empty() {
                 return Err(Error::ConfigDiffers {
                     path: run.path,
@@ -134,6 +141,8 @@ impl RunDir {
             }
             run.manifest.stages = old.stages;
             run.save_manifest()?;
+            // After the manifest, which holds its hash: in between, keys that an older version did not know still make no difference.
+            run.save_config(&config)?;
         } else {
             run.began = true;
             run.save_config(&config)?;
@@ -283,12 +292,16 @@ impl RunDir {
     }
 
     fn save_config(&self, config: &str) -> Result<()> {
-        write_atomic(self.path.join(CONFIG), |f| f.write_all(config.as_bytes()))
+        self.save(CONFIG, config)
     }
 
     fn save_manifest(&self) -> Result<()> {
-        let text = self.manifest.to_json()?;
-        let path = self.path.join(MANIFEST);
+        self.save(MANIFEST, &self.manifest.to_json()?)
+    }
+
+    /// Writes a file unless it holds just that.
+    fn save(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.path.join(name);
         if fs::read(&path).is_ok_and(|old| old == text.as_bytes()) {
             return Ok(());
         }

@@ -31,6 +31,7 @@ fn identity<'a>(config: &'a Config, inputs: &'a [&'a Path]) -> Identity<'a, Conf
         version: "0.1.0",
         seed: 7,
         config,
+        defaults: None,
         inputs,
         root: Path::new(""),
     }
@@ -282,6 +283,65 @@ fn another_configuration_is_refused_with_its_keys() {
         place.run(1.0, Existing::Overwrite).unwrap(),
         [Outcome::Done; 2]
     );
+}
+
+#[test]
+fn a_key_that_an_older_version_did_not_know_is_no_difference_at_its_default() {
+    #[derive(Serialize)]
+    struct Older {
+        procedure: String,
+        kl: f64,
+    }
+    let place = place();
+    let runs = place.directory.path().join("runs");
+    let older = Older {
+        procedure: "best-of:4".to_owned(),
+        kl: 0.5,
+    };
+    let older = Identity {
+        version: "0.1.0",
+        seed: 7,
+        config: &older,
+        defaults: None,
+        inputs: &[],
+        root: Path::new(""),
+    };
+    let inputs = Fingerprint::new();
+    let mut run = RunDir::open(&runs, "a", &older, Existing::Resume).unwrap();
+    let write = |run: &RunDir| run.write("x", |f| f.write_all(b"1"));
+    run.stage("s", &inputs, &["x"], write).unwrap();
+    drop(run);
+    let open = |now: Config, version| {
+        let defaults = config(9.0);
+        let identity = Identity {
+            version,
+            defaults: Some(&defaults),
+            ..identity(&now, &[])
+        };
+        RunDir::open(&runs, "a", &identity, Existing::Resume)
+    };
+    let other = Config {
+        nested: Nested { k: 50 },
+        ..config(0.5)
+    };
+    let refused = open(other, "0.1.0").unwrap_err().to_string();
+    assert!(
+        refused.contains("(differs in: nested.k: unset then, 50 now)"),
+        "{refused}"
+    );
+    let refused = open(config(9.0), "0.1.0").unwrap_err().to_string();
+    assert!(
+        refused.contains("(differs in: kl: 0.5 then, 9.0 now)"),
+        "{refused}"
+    );
+    for _ in 0..2 {
+        let run = open(config(0.5), "0.1.0").unwrap();
+        assert!(run.is_done("s", &inputs, &["x"]).unwrap());
+        let text = fs::read_to_string(run.file(CONFIG)).unwrap();
+        assert!(text.contains("k = 100"), "{text}");
+    }
+    let run = open(config(0.5), "0.2.0").unwrap();
+    assert!(!run.is_done("s", &inputs, &["x"]).unwrap());
 }
 
 #[test]

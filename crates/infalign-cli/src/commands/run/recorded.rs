@@ -104,6 +104,7 @@ pub(super) fn run(args: &Run, rollouts: &Path) -> Result<()> {
         version: env!("CARGO_PKG_VERSION"),
         seed: asked.seed,
         config: &config,
+        defaults: None,
         inputs: &inputs,
         root: Path::new(""),
     };
