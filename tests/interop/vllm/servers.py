@@ -18,7 +18,7 @@ ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1",
 }  # fmt: skip
-PORTS = {"policy": 8000, "reward": 8001}
+PORTS = {"policy": 8000, "reward": 8001, "judge": 8002}
 START_S = 900  # half a minute on an idle machine
 
 
@@ -31,7 +31,7 @@ class Server:
         self.log = folder / f"{name}.log"
         further = ["--runner", "pooling"] if name == "reward" else []
         self.command = [str(vllm), "serve", str(folder / name), "--served-model-name", name, "--host", "127.0.0.1", "--port", str(PORTS[name]),
-                        "--max-model-len", "256", "--dtype", "float32", "--enforce-eager", "--max-num-seqs", "64", *further]  # fmt: skip
+                        "--max-model-len", "1024" if name == "judge" else "256", "--dtype", "float32", "--enforce-eager", "--max-num-seqs", "64", *further]  # fmt: skip
 
     def start(self) -> None:
         with open(self.log, "a") as log:

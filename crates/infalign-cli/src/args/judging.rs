@@ -15,6 +15,9 @@ pub(crate) struct Judging {
     /// The worst and the best rating. Default: 1:10.
     #[arg(long, value_name = "LEAST:MOST", value_parser = scale, allow_hyphen_values = true, help_heading = JUDGES)]
     pub(crate) scale: Option<Scale>,
+    /// The most tokens of a judge's reply; what the server can hold beside the question. Default: 2048.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..), help_heading = JUDGES)]
+    pub(crate) judge_tokens: Option<u32>,
     /// A folder that keeps verdicts, so that no question is paid for twice, also by a command that was killed. Default: beside --out, where there is one.
     #[arg(long, value_name = "FOLDER", help_heading = JUDGES)]
     pub(crate) keep_verdicts: Option<PathBuf>,

@@ -27,6 +27,11 @@ impl Judging {
             ("--rubric", self.rubric.is_some(), !judges.rate),
             ("--scale", self.scale.is_some(), !judges.rate),
             (
+                "--judge-tokens",
+                self.judge_tokens.is_some(),
+                !judges.rate && !judges.compare,
+            ),
+            (
                 "--keep-verdicts",
                 self.keep_verdicts.is_some(),
                 !judges.rate && !judges.compare,
@@ -58,6 +63,9 @@ impl Judging {
         }
         if let Some(scale) = self.scale {
             options.scale = scale;
+        }
+        if let Some(most) = self.judge_tokens {
+            options.max_tokens = most;
         }
         options.validate().map_err(RewardError::from)?;
         if judges.rate || judges.compare {

@@ -221,10 +221,11 @@ fn loose(args: &Serve, table: &Path, settings: &mut Settings, device: Device) ->
 fn of_run(args: &Serve, settings: &mut Settings, device: Device) -> Result<Parts> {
     if args.judging.rubric.is_some()
         || args.judging.scale.is_some()
+        || args.judging.judge_tokens.is_some()
         || args.judging.keep_verdicts.is_some()
     {
         return Err(Error::Usage(
-            "--rubric, --scale and --keep-verdicts are of --reward: a run says in its configuration what judges are told ([judge]), and keeps their verdicts".to_owned(),
+            "--rubric, --scale, --judge-tokens and --keep-verdicts are of --reward: a run says in its configuration what judges are told ([judge]), and keeps their verdicts".to_owned(),
         ));
     }
     let mut config = config::read(args.config.as_deref(), &args.place.set)?;

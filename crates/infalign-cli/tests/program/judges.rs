@@ -180,6 +180,7 @@ fn ratings_by_a_rubric_of_ones_own_are_kept_beside_what_they_go_into() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&seen);
     let server = Server::start(move |asked: &Asked| {
+        assert_eq!(asked.body["max_tokens"], 64);
         kept.lock().unwrap().push(question(asked));
         longer(asked)
     });
@@ -187,7 +188,7 @@ fn ratings_by_a_rubric_of_ones_own_are_kept_beside_what_they_go_into() {
     folder.write("rubric.txt", "Is this long?\n{prompt}\n{response}\n");
     let judge = judge(&server);
     let line = format!(
-        "score --reward {judge} --data ours.jsonl --out rated.parquet --rubric rubric.txt --scale 0:4"
+        "score --reward {judge} --data ours.jsonl --out rated.parquet --rubric rubric.txt --scale 0:4 --judge-tokens 64"
     );
     let ran = folder.run(&line).done();
     assert!(
@@ -213,6 +214,10 @@ fn ratings_by_a_rubric_of_ones_own_are_kept_beside_what_they_go_into() {
             "--rubric changes nothing: no reward is a judge",
         ),
         ("--reward length --scale 1:5", "--scale changes nothing"),
+        (
+            "--reward length --judge-tokens 64",
+            "--judge-tokens changes nothing",
+        ),
         (
             "--reward length --keep-verdicts v",
             "--keep-verdicts changes nothing",
