@@ -59,9 +59,11 @@ pub(crate) fn share(policies: usize) -> usize {
     (rayon::current_num_threads() / policies.max(1)).max(1)
 }
 
-/// Runs `work` on so many threads of its own; on those of all where that is the same, or where the system gives no more threads.
+/// Runs `work` on so many threads of its own; on those of all where that is the same and the calling thread is one of them (it would be missing
+/// from its pool while it waits for another), or where the system gives no more threads.
 pub(crate) fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
-    if threads == rayon::current_num_threads() {
+    let at_home = threads == 1 || rayon::current_thread_index().is_some();
+    if at_home && threads == rayon::current_num_threads() {
         return work();
     }
     match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
