@@ -109,8 +109,11 @@ def trained_by_swift(python, folder, reward, here):
     return place / "trained"
 
 
-def ways(swift):
-    return [way for way in WAYS if way != "swift" or swift]
+def measured(work, way, seed):
+    """Where a way's results of a seed lie, if all policies are in them."""
+    file = work / f"runs/{way}-{seed}/eval/results.json"
+    results = json.loads(file.read_text()) if file.exists() else {"policies": []}
+    return results if set(REWARDS) <= {p["name"] for p in results["policies"]} else None
 
 
 def handed(run, reward):
@@ -123,8 +126,8 @@ def names(folder):
     return re.findall(r"the reward (\S+) at", (folder / "config.yaml").read_text())
 
 
-def seed_of(program, python, swift, work, seed, threads, port):
-    for way in ways(swift):
+def seed_of(program, python, swift, work, seed, threads, port, chosen):
+    for way in chosen:
         config = work / f"{way}-{seed}.toml"
         # Another trainer needs a folder: the embedded policy as the first run has put it there. What TRL gets serves ms-swift too.
         trainer = {"own": ""}.get(way, f'\n[policy]\nmodel = "runs/own-{seed}/policy"\n\n[train]\ntrainer = "{"trl" if way == "swift" else way}"\n')
@@ -143,10 +146,15 @@ def seed_of(program, python, swift, work, seed, threads, port):
         subprocess.run(command, cwd=work, check=True, stdout=subprocess.DEVNULL)
 
 
-def collect(work, seeds, versions):
-    found = {**versions, "seeds": seeds, "arms": {}}
-    for way in ways("swift" in versions):
-        results = [json.loads((work / f"runs/{way}-{seed}/eval/results.json").read_text()) for seed in seeds]
+def collect(work, versions):
+    """Of every way, the seeds that are measured there."""
+    found = {**versions, "seeds": {}, "arms": {}}
+    for way in WAYS:
+        all_of_way = {seed: results for seed in range(100) if (results := measured(work, way, seed))}
+        if not all_of_way:
+            continue
+        seeds, results = list(all_of_way), list(all_of_way.values())
+        found["seeds"][way] = seeds
         found |= {"prompts": results[0]["prompts"], "samples": results[0]["samples"], "judges": [j["name"] for j in results[0]["judges"]]}
         for reward in REWARDS:
             policies = [next(p for p in r["policies"] if p["name"] == reward) for r in results]
@@ -180,18 +188,18 @@ def page(found):
         "run as it is ([without the weights](../tools/weights-free.md)); RLOO's rewards by `infalign serve`, SFT's rows drawn by the optimum's density. "
         + (f"ms-swift {found['swift']} has TRL's prompts and β, `--advantage_estimator rloo --kl_in_reward true --scale_rewards none`, and the proxy wrapped by "
         "[`infalign.swift`](../tools/swift.md). " if "swift" in found else "") +
-        f"{len(found['seeds'])} seed{'s' * (len(found['seeds']) > 1)}; measured on {found['prompts']} held-out prompts with {found['samples']} fresh responses of each policy, by the proxy that training sees. "
+        f"Measured on {found['prompts']} held-out prompts with {found['samples']} fresh responses of each policy, by the proxy that training sees. "
         "Means with 95% intervals over prompts and seeds, in per cent. The own trainer lands on the budget of 0.5 nats. The others' RLOO holds "
         "the design's β and SFT has no KL in its loss, so their KL is what comes out, and the figures to compare are those beside the optimum *at that KL*, in brackets.",
         "",
-        "| reward | trainer | KL | " + " | ".join(PROCEDURES) + " | KL efficiency |",
-        "|---" * (len(PROCEDURES) + 4) + "|",
+        "| reward | trainer | seeds | KL | " + " | ".join(PROCEDURES) + " | KL efficiency |",
+        "|---" * (len(PROCEDURES) + 5) + "|",
     ]
     judge = found["judges"][0]
     for reward, arms in found["arms"].items():
         for way, a in arms.items():
             cells = [percent(w) + (f" ({100 * w['optimum']:.1f})" if w["optimum"] is not None else "") for w in (a["win_rates"][f"{p} by {judge}"] for p in PROCEDURES)]
-            lines.append(f"| `{reward}` | {WAYS[way]} | {a['kl']['mean']:.3f} ± {a['kl']['half']:.3f} | " + " | ".join(cells) + f" | {a['kl_efficiency']['mean']:.2f} |")
+            lines.append(f"| `{reward}` | {WAYS[way]} | {len(found['seeds'][way])} | {a['kl']['mean']:.3f} ± {a['kl']['half']:.3f} | " + " | ".join(cells) + f" | {a['kl_efficiency']['mean']:.2f} |")
     took = {way: statistics.median(arms[way]["seconds"] for arms in found["arms"].values()) for way in arms if way != "own"}
     told = ", ".join(f"{WAYS[way]} {seconds:.0f} s" for way, seconds in took.items())
     lines += ["", f"Seconds of a policy on a CPU (median; the machine was shared, so that this is no benchmark): {told}.", ""]
@@ -209,6 +217,7 @@ def main():
     options.add_argument("--program", default="infalign")
     options.add_argument("--python", default=sys.executable)
     options.add_argument("--swift", help="a Python with ms-swift; without it that trainer is left out")
+    options.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="which trainers; results of the others are taken as they lie in WORK")
     options.add_argument("--work", type=Path, required=True)
     options.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options.add_argument("--threads", default="1", help="of the program")
@@ -224,14 +233,13 @@ def main():
     versions = {"trl": version_of(options.python, "trl, infalign.service")}
     if options.swift:
         versions["swift"] = version_of(options.swift, "swift, infalign.swift")
-    done = []
+    chosen = [way for way in WAYS if way in options.ways and (way != "swift" or options.swift)]
     for seed in options.seeds:
-        seed_of(program, options.python, options.swift, work, seed, options.threads, options.port)
-        done.append(seed)
-        found = collect(work, done, versions)
+        seed_of(program, options.python, options.swift, work, seed, options.threads, options.port, chosen)
+        found = collect(work, versions)
         (HERE / "results-trainers.json").write_text(json.dumps(found, indent=1) + "\n")
         PAGE.write_text(page(found))
-        print(PAGE, f"of seeds {done}")
+        print(PAGE, f"of seeds {found['seeds']}")
 
 
 main()

@@ -83,7 +83,8 @@ impl Judge {
     ) -> Result<Self> {
         let reward: Box<dyn Reward> = match text {
             GOLD => Box::new(Gold),
-            FIT => Box::new(ModelReward::open(fitted, Dress::Auto, false, device)?),
+            // A policy in training may say anything, and a run must not end for it.
+            FIT => Box::new(ModelReward::open(fitted, Dress::Auto, false, device)?.cutting()),
             other => {
                 let opening = Opening {
                     remote: asking(config, fitted)?,

@@ -60,6 +60,14 @@ impl ModelReward {
             reading,
         })
     }
+
+    /// The same model, which reads as much of a response as its context takes ([`Reading::cutting`]). What it says of others is unchanged, so
+    /// that its identity is.
+    #[must_use]
+    pub fn cutting(mut self) -> Self {
+        self.reading = self.reading.cutting();
+        self
+    }
 }
 
 impl Reward for ModelReward {

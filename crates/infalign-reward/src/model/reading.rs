@@ -49,6 +49,8 @@ pub struct Reading {
     template: Option<ChatTemplate>,
     eos: Option<u32>,
     context: usize,
+    /// Whether a response that is too long loses its end, in place of an error.
+    cuts: bool,
 }
 
 impl Reading {
@@ -79,7 +81,16 @@ impl Reading {
             template,
             eos: end.filter(|_| eos),
             context: folder.spec().max_positions,
+            cuts: false,
         })
+    }
+
+    /// Reads as much of a response as the context takes, if it takes the prompt and more: for responses that a policy has drawn. A few sampled
+    /// tokens that are no text, as halves of letters, can be many tokens when they are read.
+    #[must_use]
+    pub const fn cutting(mut self) -> Self {
+        self.cuts = true;
+        self
     }
 
     /// Whether conversations go through a template here.
@@ -101,6 +112,31 @@ impl Reading {
     /// Messages without a template; nothing to read; more than the context takes.
     pub fn tokens(&self, prompt: &Turns, response: &Turns) -> Result<Vec<u32>> {
         let refused = |why: String| Error::Unreadable { why };
+        let mut tokens = self.whole(prompt, response)?;
+        let n = tokens.len();
+        if n == 0 {
+            return Err(refused(
+                "prompt and response are empty; there is nothing to read".to_owned(),
+            ));
+        }
+        if n <= self.context {
+            return Ok(tokens);
+        }
+        if self.cuts && self.whole(prompt, &Turns::Text(String::new()))?.len() < self.context {
+            tokens.truncate(self.context);
+            if let (Some(eos), Some(last)) = (self.eos, tokens.last_mut()) {
+                *last = eos;
+            }
+            return Ok(tokens);
+        }
+        Err(refused(format!(
+            "prompt and response have {n} tokens together, but the model's context is {}; shorten them",
+            self.context
+        )))
+    }
+
+    /// All tokens, however many.
+    fn whole(&self, prompt: &Turns, response: &Turns) -> Result<Vec<u32>> {
         let mut tokens = match (&self.template, prompt, response) {
             (Some(template), ..) => {
                 let all: Vec<Value> = messages(prompt, "user")
@@ -116,7 +152,7 @@ impl Reading {
                 tokens
             }
             (None, ..) => {
-                return Err(refused("the row holds messages, but the model reads texts; add chat_template.jinja to its folder, or give texts".to_owned()));
+                return Err(Error::Unreadable { why: "the row holds messages, but the model reads texts; add chat_template.jinja to its folder, or give texts".to_owned() });
             }
         };
         if let Some(eos) = self.eos
@@ -124,16 +160,7 @@ impl Reading {
         {
             tokens.push(eos);
         }
-        match tokens.len() {
-            0 => Err(refused(
-                "prompt and response are empty; there is nothing to read".to_owned(),
-            )),
-            n if n > self.context => Err(refused(format!(
-                "prompt and response have {n} tokens together, but the model's context is {}; shorten them",
-                self.context
-            ))),
-            _ => Ok(tokens),
-        }
+        Ok(tokens)
     }
 }
 

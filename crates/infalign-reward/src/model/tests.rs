@@ -127,6 +127,15 @@ fn what_cannot_be_read_is_named() {
         ),
         "{error}"
     );
+    // One that cuts reads the first eight of twelve, and still refuses where the prompt leaves no room.
+    let mut cutting = reward.clone().cutting();
+    let found = cutting.rewards(&responses(&["a", "dddddddddddd"])).unwrap();
+    let fitting = reward.rewards(&responses(&["a", "dddddddd"])).unwrap();
+    assert_eq!(found, fitting);
+    assert_eq!(cutting.identity(), reward.identity());
+    let mut long = responses(&["a"]);
+    long[0].prompt = "Say:Say:Say:";
+    assert!(cutting.rewards(&long).is_err());
     let error = ModelReward::open(folder.path(), Dress::Chat, false, &device())
         .err()
         .unwrap();
