@@ -1,7 +1,7 @@
 //! Linear layers, y = x Wᵀ + b: the forward pass for few and for many rows, and the gradients.
 //!
-//! y\[i, o\] = start + Σ x\[i, p\] · w\[o, p\] over p, ascending, where start is 0 or what y held, plus the bias. Every element is one chain of
-//! fused multiply-adds (where the processor has them): its bits do not depend on the number of rows, on its neighbours, on the number of
+//! y\[i, o\] = start + Σ x\[i, p\] · w\[o, p\] over p, ascending, where start is 0, what y held or a residual, plus the bias. Every element is one
+//! chain of fused multiply-adds (where the processor has them): its bits do not depend on the number of rows, on its neighbours, on the number of
 //! threads, nor on whether the weights were packed before.
 //!
 //! Weights that stay for a while are packed once ([`Packed`]); [`linear_forward`] packs a piece at a time in passing.

@@ -94,7 +94,24 @@ proptest! {
             if kernel.name != "portable" {
                 prop_assert_eq!(bits(&y), bits(&once), "{}", kernel.name);
             }
+            let residual = accumulate.then_some(&before[..]);
+            prop_assert_eq!(bits(&packed.apply(&x, rows, bias, residual)), bits(&y));
         }
+        let residual = accumulate.then_some(&before[..]);
+        prop_assert_eq!(bits(&linear(dims, &x, &w, bias, residual)), bits(&once));
+    }
+
+    #[test]
+    fn gradients_in_new_vectors_are_the_same(dims in sizes(), seed: u32) {
+        let Dims { rows, outputs, inputs } = dims;
+        let (x, w) = (noise(rows * inputs, seed), noise(outputs * inputs, seed ^ 1));
+        let dy = noise(rows * outputs, seed ^ 2);
+        let mut dx = vec![f32::NAN; rows * inputs];
+        linear_backward_input(dims, &dy, &w, false, &mut dx);
+        prop_assert_eq!(bits(&linear_input_gradient(dims, &dy, &w)), bits(&dx));
+        let mut dw = vec![f32::NAN; outputs * inputs];
+        linear_backward_weight(dims, &dy, &x, false, &mut dw);
+        prop_assert_eq!(bits(&linear_weight_gradient(dims, &dy, &x)), bits(&dw));
     }
 
     #[test]
